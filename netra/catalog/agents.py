@@ -1,0 +1,111 @@
+"""Which agents exist: name, pool, parameters, what they need, and where their code is.
+
+The API validates jobs against this without importing any numerics.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+import msgspec
+
+from netra.catalog import params
+from netra.errors import InvalidInput, Problem
+
+Pool = Literal["cpu", "gpu"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class AgentSpec:
+    """A catalog entry."""
+
+    name: str
+    #: What it computes, one sentence.
+    summary: str
+    pool: Pool
+    #: `module:function`, imported only by workers and `netra analyze`.
+    path: str
+    #: The msgspec struct of its parameters.
+    params: type[params.Params] = params.Params
+    #: Event columns that it reads; none: it is given no events.
+    columns: tuple[str, ...] = ()
+    #: Agents whose results it uses if they ran before it in the job.
+    upstream: tuple[str, ...] = ()
+    #: Stages this short may be claimed several at once.
+    short: bool = False
+    #: A stage that runs longer is stopped and counts as failed, seconds.
+    limit_s: float = 3600.0
+    #: Agents that only tests and measurements use are not listed.
+    internal: bool = field(default=False)
+
+    def parse_params(self, raw: dict[str, Any], where: str = "params") -> params.Params:
+        """Typed parameters; text as a command line gives it is understood.
+
+        Raises:
+            InvalidInput: a parameter is unknown or out of range; names which.
+        """
+        try:
+            parsed = msgspec.convert(raw, self.params, strict=False)
+        except msgspec.ValidationError as e:
+            known = ", ".join(self.params.__struct_fields__) or "none"
+            raise InvalidInput(
+                f"agent {self.name!r} cannot take these parameters",
+                [Problem(where=where, problem=str(e), got=raw, expected=f"parameters: {known}")],
+            ) from e
+        parsed.check(where)
+        return parsed
+
+
+_AGENTS: dict[str, AgentSpec] = {}
+
+
+def register(spec: AgentSpec) -> AgentSpec:
+    """Adds an entry; names are unique."""
+    if spec.name in _AGENTS:
+        raise ValueError(f"agent {spec.name!r} is registered twice")
+    _AGENTS[spec.name] = spec
+    return spec
+
+
+def all_agents() -> list[AgentSpec]:
+    return sorted(_AGENTS.values(), key=lambda a: a.name)
+
+
+def get(name: str, where: str = "agent") -> AgentSpec:
+    """The entry called `name`.
+
+    Raises:
+        InvalidInput: there is none; says which there are.
+    """
+    if name not in _AGENTS:
+        known = ", ".join(a.name for a in all_agents() if not a.internal)
+        raise InvalidInput(
+            f"there is no agent {name!r}",
+            [Problem(where=where, problem="unknown agent", got=name, expected=f"one of: {known}")],
+        )
+    return _AGENTS[name]
+
+
+register(
+    AgentSpec(
+        name="noop",
+        summary="Does nothing, or sleeps, fails or reports progress on request: for measurements.",
+        pool="cpu",
+        path="netra.agents.noop:run",
+        params=params.NoopParams,
+        short=True,
+        internal=True,
+    )
+)
+register(
+    AgentSpec(
+        name="noop-gpu",
+        summary="The noop agent on the gpu pool.",
+        pool="gpu",
+        path="netra.agents.noop:run",
+        params=params.NoopParams,
+        short=True,
+        internal=True,
+    )
+)

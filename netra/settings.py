@@ -1,0 +1,224 @@
+"""Settings, grouped by concern, with units in their names.
+
+They come, the later over the earlier, from the defaults below, from
+`config/<environment>.toml` (`NETRA_ENV`, default `development`), from the file that `NETRA_CONFIG`
+names, and from the environment: `NETRA_QUEUE_LEASE_S=15` sets `queue.lease_s`. `DATABASE_URL`,
+`REDIS_URL`, `CLICKHOUSE_URL`, `JWT_SECRET_KEY`, `ASYNC_POOL_SIZE` and `ASYNC_MAX_WORKERS` are
+understood as they stand. Secrets have no default.
+"""
+
+from __future__ import annotations
+
+import os
+import tomllib
+from collections.abc import Mapping
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from netra.errors import SettingsError
+
+_PACKAGE = Path(__file__).parent
+#: Where the settings files lie: inside the wheel, or beside the package in a checkout.
+CONFIG_DIR = _PACKAGE / "_config" if (_PACKAGE / "_config").is_dir() else _PACKAGE.parent / "config"
+
+
+class Group(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A group of settings."""
+
+
+class Database(Group):
+    #: `postgresql://user:password@host:port/name`. No default: it holds a secret.
+    url: str = ""
+    #: Connections kept open by each process that serves requests.
+    pool_size: int = 20
+    #: Connections opened above `pool_size` under load, and closed again.
+    pool_overflow: int = 40
+    #: A connection older than this is replaced, seconds.
+    pool_recycle_s: int = 3600
+    #: How long to wait for a connection before giving up, seconds.
+    connect_timeout_s: float = 5.0
+
+
+class Redis(Group):
+    #: `redis://:password@host:port/0`. No default: it holds a secret.
+    url: str = ""
+    #: Connections at most, per process.
+    pool_size: int = 50
+    #: TCP keepalive: first probe after, then every, seconds; and how many.
+    keepalive_idle_s: int = 1
+    keepalive_interval_s: int = 3
+    keepalive_count: int = 5
+
+
+class ClickHouse(Group):
+    #: `http://user:password@host:port/database`. No default: it holds a secret.
+    url: str = ""
+    #: Rows per insert block.
+    insert_rows: int = 50_000
+
+
+class Api(Group):
+    host: str = "127.0.0.1"
+    port: int = 8000
+    #: Origins that a browser may open `/ws` from or call the API from.
+    allowed_origins: tuple[str, ...] = ()
+    #: Signs the short-lived WebSocket tickets. No default: it is a secret.
+    jwt_secret_key: str = ""
+    #: A WebSocket ticket lives this long, seconds.
+    ticket_life_s: int = 30
+    #: The longest line of an uploaded CSV or JSONL file, bytes.
+    max_line_bytes: int = 8_000_000
+    #: The largest JSON body, bytes (uploads of events are streamed, and not bound by this).
+    max_body_bytes: int = 64_000_000
+    #: Threads for blocking work (ingest) beside the event loop.
+    async_max_workers: int = 50
+    #: Blocking work waiting at most.
+    async_pool_size: int = 100
+    #: Where uploads are spooled; empty is the system's temporary folder.
+    spool_dir: str = ""
+
+
+class Queue(Group):
+    #: A claimed stage belongs to its worker for this long unless renewed, seconds.
+    lease_s: float = 10.0
+    #: Leases are renewed this often by the worker's parent process, seconds.
+    heartbeat_s: float = 2.0
+    #: Stages admitted beyond the free slots, as a share of a pool's slots.
+    admit_ahead: float = 1.0
+    #: An admitted stage that nobody claimed while slots were free is admitted again after, seconds.
+    readmit_s: float = 5.0
+    #: Failures of a stage (an exception in the agent) before it goes to the dead letters.
+    max_failures: int = 3
+    #: Leases of a stage lost (its worker died or hung) before it goes to the dead letters.
+    max_lost: int = 5
+    #: First delay before a failed stage runs again, seconds; doubles each time, with jitter.
+    backoff_s: float = 0.5
+    backoff_max_s: float = 60.0
+    #: A worker goes on claiming stages within one Celery message for this long, seconds.
+    loop_budget_s: float = 2.0
+    #: The scheduler wakes at least this often, seconds.
+    poll_s: float = 1.0
+    #: A cancelled stage that does not stop by itself is killed after, seconds.
+    cancel_grace_s: float = 1.5
+    #: A worker whose heartbeat is older than this has no slots, seconds.
+    worker_stale_s: float = 8.0
+    #: A fact unpublished for this long is published by the scheduler, seconds.
+    relay_after_s: float = 1.0
+
+
+class Workers(Group):
+    cpu_concurrency: int = 2
+    gpu_concurrency: int = 1
+    #: Lets a gpu worker start without a GPU and run the same code on NumPy. Development only.
+    allow_cpu_fallback: bool = False
+
+
+class Progress(Group):
+    #: Facts kept in a job's Redis stream; older ones are read from PostgreSQL.
+    stream_length: int = 1000
+    #: A job's Redis stream expires after its last fact, seconds.
+    stream_life_s: int = 86_400
+    #: Ticks of one stage are sent at most this often, seconds.
+    tick_interval_s: float = 0.1
+    #: A follower looks into PostgreSQL for facts that no message announced this often, seconds.
+    reconcile_s: float = 1.0
+
+
+class Embedded(Group):
+    #: The folder that holds everything the one-machine stack writes. Empty: chosen (see embedded/).
+    home: str = ""
+    #: The API's port when it is free; 0 always picks a free one.
+    api_port: int = 8000
+    flower_port: int = 5555
+
+
+class Logging(Group):
+    level: str = "INFO"
+    #: `json` for machines, `text` for a terminal.
+    format: str = "json"
+
+
+class Settings(Group):
+    environment: str = "development"
+    database: Database = Database()
+    redis: Redis = Redis()
+    clickhouse: ClickHouse = ClickHouse()
+    api: Api = Api()
+    queue: Queue = Queue()
+    workers: Workers = Workers()
+    progress: Progress = Progress()
+    embedded: Embedded = Embedded()
+    logging: Logging = Logging()
+
+
+#: Names that other tools set, and where they go.
+ALIASES = {
+    "DATABASE_URL": ("database", "url"),
+    "REDIS_URL": ("redis", "url"),
+    "CLICKHOUSE_URL": ("clickhouse", "url"),
+    "JWT_SECRET_KEY": ("api", "jwt_secret_key"),
+    "ASYNC_POOL_SIZE": ("api", "async_pool_size"),
+    "ASYNC_MAX_WORKERS": ("api", "async_max_workers"),
+}
+
+
+def load(environ: Mapping[str, str] | None = None) -> Settings:
+    """Settings from files and `environ` (default: the process's environment).
+
+    Raises:
+        SettingsError: a file or variable is not understood; it names which.
+    """
+    environ = os.environ if environ is None else environ
+    name = environ.get("NETRA_ENV", "development")
+    merged: dict[str, Any] = {"environment": name}
+    path = CONFIG_DIR / f"{name}.toml"
+    if not path.is_file():
+        known = ", ".join(sorted(p.stem for p in CONFIG_DIR.glob("*.toml")))
+        raise SettingsError(f"NETRA_ENV={name!r} names no environment; there are: {known}")
+    _merge(merged, _read(path))
+    if extra := environ.get("NETRA_CONFIG"):
+        _merge(merged, _read(Path(extra)))
+    for variable, (group, key) in ALIASES.items():
+        if variable in environ:
+            merged.setdefault(group, {})[key] = environ[variable]
+    for group in Settings.__struct_fields__:
+        prefix = f"NETRA_{group.upper()}_"
+        for variable, value in environ.items():
+            if variable.startswith(prefix):
+                key = variable.removeprefix(prefix).lower()
+                merged.setdefault(group, {})[key] = _listed(group, key, value)
+    try:
+        return msgspec.convert(merged, Settings, strict=False)
+    except msgspec.ValidationError as e:
+        raise SettingsError(f"settings for {name!r}: {e}") from e
+
+
+@cache
+def current() -> Settings:
+    """The process's settings, read once."""
+    return load()
+
+
+def _listed(group: str, key: str, value: str) -> Any:
+    default = getattr(getattr(Settings(), group), key, None)
+    if isinstance(default, tuple):
+        return [part.strip() for part in value.split(",") if part.strip()]
+    return value
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(path.read_text())
+    except (OSError, tomllib.TOMLDecodeError) as e:
+        raise SettingsError(f"{path}: {e}") from e
+
+
+def _merge(into: dict[str, Any], new: dict[str, Any]) -> None:
+    for key, value in new.items():
+        if isinstance(value, dict) and isinstance(into.get(key), dict):
+            _merge(into[key], value)
+        else:
+            into[key] = value
