@@ -1,0 +1,1 @@
+"""PostgreSQL entities and ClickHouse table definitions, one noun a file."""

@@ -1,0 +1,82 @@
+"""Jobs, and the batches that group them."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import BigInteger, ForeignKey, Index, text
+from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.orm import Mapped, mapped_column
+
+from netra.models.base import Base, Id, Now
+
+#: Job states that end an epoch.
+TERMINAL = ("succeeded", "failed", "cancelled")
+
+
+class Batch(Base):
+    __tablename__ = "batches"
+    __table_args__ = (
+        Index("batches_tenant_created_idx", "tenant_id", "id"),
+        Index("batches_tenant_name_key", "tenant_id", "name", unique=True),
+    )
+
+    id: Mapped[Id]
+    tenant_id: Mapped[str] = mapped_column(ForeignKey("tenants.id"))
+    name: Mapped[str]
+    created_at: Mapped[Now]
+
+
+class Job(Base):
+    __tablename__ = "jobs"
+    __table_args__ = (
+        Index(
+            "jobs_tenant_idempotency_key",
+            "tenant_id",
+            "idempotency_key",
+            unique=True,
+            postgresql_where=text("idempotency_key IS NOT NULL"),
+        ),
+        Index("jobs_tenant_created_idx", "tenant_id", "id"),
+        Index("jobs_tenant_state_idx", "tenant_id", "state", "id"),
+        Index("jobs_batch_idx", "batch_id", "id", postgresql_where=text("batch_id IS NOT NULL")),
+        Index(
+            "jobs_deadline_idx",
+            "deadline",
+            postgresql_where=text("deadline IS NOT NULL AND state IN ('queued', 'running')"),
+        ),
+    )
+
+    id: Mapped[Id]
+    tenant_id: Mapped[str] = mapped_column(ForeignKey("tenants.id"))
+    workload_id: Mapped[UUID | None] = mapped_column(ForeignKey("workloads.id"))
+    batch_id: Mapped[UUID | None] = mapped_column(ForeignKey("batches.id"))
+    #: The parsed goal (`schemas.goal.Goal`).
+    goal: Mapped[dict[str, Any]] = mapped_column(JSONB)
+    pipeline: Mapped[str | None]
+    #: Parameters by agent name.
+    params: Mapped[dict[str, Any]] = mapped_column(JSONB)
+    priority: Mapped[int] = mapped_column(server_default=text("5"))
+    labels: Mapped[dict[str, Any]] = mapped_column(JSONB)
+    deadline: Mapped[datetime | None]
+    #: `queued → running → succeeded | failed | cancelled`.
+    state: Mapped[str] = mapped_column(server_default=text("'queued'"))
+    #: The retry number. Each epoch has one terminal fact.
+    epoch: Mapped[int] = mapped_column(server_default=text("1"))
+    #: The last fact's number within the epoch.
+    seq: Mapped[int] = mapped_column(BigInteger, server_default=text("0"))
+    #: Stages that are not yet terminal.
+    stages_left: Mapped[int]
+    idempotency_key: Mapped[str | None]
+    #: Hash of the submitted body: the same key with another body is refused.
+    body_hash: Mapped[str | None]
+    #: Set when somebody asked to stop: `cancelled` or `deadline`.
+    stop_reason: Mapped[str | None]
+    stop_requested_at: Mapped[datetime | None]
+    #: W3C trace context of the request that submitted the job.
+    traceparent: Mapped[str | None]
+    created_at: Mapped[Now]
+    started_at: Mapped[datetime | None]
+    finished_at: Mapped[datetime | None]
