@@ -1,0 +1,92 @@
+"""Connections to PostgreSQL: async for the API, sync for workers and the scheduler (ADR 0001)."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from typing import Any
+
+import psycopg
+from psycopg.rows import DictRow, dict_row
+from psycopg_pool import AsyncConnectionPool, PoolTimeout
+
+from netra.errors import SettingsError, StoreUnavailable
+from netra.settings import Database
+
+#: A worker's connection: autocommit, rows as dicts; each statement is its own transaction.
+Connection = psycopg.Connection[DictRow]
+AsyncConnection = psycopg.AsyncConnection[DictRow]
+
+
+def dsn(settings: Database) -> str:
+    """The URL as libpq understands it, without a SQLAlchemy driver suffix."""
+    if not settings.url:
+        raise SettingsError("DATABASE_URL is not set; `netra up` starts a database of its own")
+    scheme, _, rest = settings.url.partition("://")
+    return f"{scheme.partition('+')[0]}://{rest}"
+
+
+def _options(settings: Database, name: str) -> dict[str, Any]:
+    return {
+        "autocommit": True,
+        "row_factory": dict_row,
+        "connect_timeout": max(2, round(settings.connect_timeout_s)),
+        "application_name": f"netra-{name}",
+        "keepalives_idle": 5,
+        "keepalives_interval": 2,
+        "keepalives_count": 3,
+    }
+
+
+def connect(settings: Database, name: str) -> Connection:
+    """One sync connection, in autocommit.
+
+    Raises:
+        StoreUnavailable: PostgreSQL does not answer.
+    """
+    with unavailable():
+        return psycopg.connect(dsn(settings), **_options(settings, name))
+
+
+def pool(settings: Database, name: str) -> AsyncConnectionPool[AsyncConnection]:
+    """The API's pool, not yet open; connections are checked before they are handed out."""
+    return AsyncConnectionPool(
+        dsn(settings),
+        kwargs=_options(settings, name),
+        min_size=2,
+        max_size=settings.pool_size + settings.pool_overflow,
+        max_lifetime=settings.pool_recycle_s,
+        max_idle=60,
+        timeout=settings.connect_timeout_s,
+        reconnect_timeout=5,
+        check=AsyncConnectionPool.check_connection,
+        open=False,
+    )
+
+
+@asynccontextmanager
+async def checkout(
+    source: AsyncConnectionPool[AsyncConnection],
+) -> AsyncIterator[AsyncConnection]:
+    """A connection from the pool; a store that is away is a StoreUnavailable, not a stack trace."""
+    with unavailable():
+        async with source.connection() as connection:
+            yield connection
+
+
+@contextmanager
+def unavailable() -> Iterator[None]:
+    """Names the errors that mean: PostgreSQL is away, try again."""
+    try:
+        yield
+    except PoolTimeout as e:
+        raise StoreUnavailable(f"PostgreSQL does not answer: {e}") from e
+    except psycopg.OperationalError as e:
+        if _is_outage(e):
+            raise StoreUnavailable(f"PostgreSQL does not answer: {e}") from e
+        raise
+
+
+def _is_outage(e: psycopg.OperationalError) -> bool:
+    # No SQLSTATE: the connection broke. 08: connection; 57: shutdown; 53: out of resources.
+    return e.sqlstate is None or e.sqlstate[:2] in ("08", "57", "53")

@@ -1,0 +1,42 @@
+"""Connections to Redis or Valkey, kept alive by probes of the socket."""
+
+from __future__ import annotations
+
+import socket
+from typing import TYPE_CHECKING, Any
+
+from netra.errors import SettingsError
+from netra.settings import Redis
+
+if TYPE_CHECKING:
+    import redis
+    import redis.asyncio
+
+
+def _options(settings: Redis) -> dict[str, Any]:
+    if not settings.url:
+        raise SettingsError("REDIS_URL is not set; `netra up` starts a server of its own")
+    return {
+        "max_connections": settings.pool_size,
+        "socket_connect_timeout": 2,
+        "socket_keepalive": True,
+        "socket_keepalive_options": {
+            socket.TCP_KEEPIDLE: settings.keepalive_idle_s,
+            socket.TCP_KEEPINTVL: settings.keepalive_interval_s,
+            socket.TCP_KEEPCNT: settings.keepalive_count,
+        },
+    }
+
+
+def connect(settings: Redis) -> redis.Redis:
+    """A sync client; its commands wait at most 2 s: progress is never worth more."""
+    import redis
+
+    return redis.Redis.from_url(settings.url, socket_timeout=2, **_options(settings))
+
+
+def connect_async(settings: Redis) -> redis.asyncio.Redis:
+    """An async client; reads have no timeout of their own, since subscribers wait for long."""
+    import redis.asyncio
+
+    return redis.asyncio.Redis.from_url(settings.url, **_options(settings))
