@@ -38,6 +38,8 @@ class Inputs:
     events: Callable[[], Iterator[pa.RecordBatch]]
     #: Results of the stages before this one, by agent name.
     upstream: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    #: Results of the stages directly before this one, in order: the parts of a merge.
+    parts: Sequence[Mapping[str, Any]] = ()
     #: Prices and limits: the tenant's own rows over the published list.
     supply: SupplyCatalog | None = None
     #: The job's parameters, by agent name, as validated.

@@ -1,0 +1,1 @@
+"""Durable execution: submit, admit, claim, heartbeat, complete, fail, cancel, reap."""

@@ -7,7 +7,7 @@ from typing import Any
 from uuid import UUID
 
 from sqlalchemy import BigInteger, ForeignKey, Index, text
-from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.dialects.postgresql import ARRAY, JSONB, TEXT
 from sqlalchemy.orm import Mapped, mapped_column
 
 from netra.models.base import Base, Id, Now
@@ -56,6 +56,8 @@ class Job(Base):
     #: The parsed goal (`schemas.goal.Goal`).
     goal: Mapped[dict[str, Any]] = mapped_column(JSONB)
     pipeline: Mapped[str | None]
+    #: The ingests that were visible at submission: every stage reads these and no later ones.
+    ingests: Mapped[list[str]] = mapped_column(ARRAY(TEXT), server_default=text("'{}'"))
     #: Parameters by agent name.
     params: Mapped[dict[str, Any]] = mapped_column(JSONB)
     priority: Mapped[int] = mapped_column(server_default=text("5"))

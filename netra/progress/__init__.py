@@ -1,0 +1,1 @@
+"""Progress: publish facts and ticks, replay what was missed, follow what comes."""

@@ -55,14 +55,14 @@ BEGIN
         SELECT r.*, g.ord FROM jsonb_array_elements(p_jobs) WITH ORDINALITY AS g(item, ord),
             jsonb_to_record(g.item) AS r(
                 id uuid, tenant_id text, workload_id uuid, batch_id uuid, goal jsonb, pipeline text,
-                params jsonb, priority int, labels jsonb, deadline timestamptz,
+                ingests text[], params jsonb, priority int, labels jsonb, deadline timestamptz,
                 idempotency_key text, body_hash text, traceparent text, stage_count int)
     ), inserted AS (
-        INSERT INTO jobs (id, tenant_id, workload_id, batch_id, goal, pipeline, params, priority,
-            labels, deadline, state, epoch, seq, stages_left, idempotency_key, body_hash,
+        INSERT INTO jobs (id, tenant_id, workload_id, batch_id, goal, pipeline, ingests, params,
+            priority, labels, deadline, state, epoch, seq, stages_left, idempotency_key, body_hash,
             traceparent, created_at)
-        SELECT id, tenant_id, workload_id, batch_id, goal, pipeline, params, priority, labels,
-            deadline, 'queued', 1, 1, stage_count, idempotency_key, body_hash, traceparent,
+        SELECT id, tenant_id, workload_id, batch_id, goal, pipeline, coalesce(ingests, '{}'),
+            params, priority, labels, deadline, 'queued', 1, 1, stage_count, idempotency_key, body_hash, traceparent,
             clock_timestamp()
         FROM given ORDER BY ord
         ON CONFLICT (tenant_id, idempotency_key) WHERE idempotency_key IS NOT NULL DO NOTHING
@@ -205,7 +205,7 @@ BEGIN
     RETURN jsonb_build_object('facts', v_facts, 'claim', jsonb_build_object(
         'stage_id', s.id, 'job_id', j.id, 'tenant_id', s.tenant_id, 'workload_id', j.workload_id,
         'batch_id', j.batch_id, 'name', s.name, 'agent', s.agent, 'pool', s.pool,
-        'params', s.params, 'after', to_jsonb(s.after), 'attempt', s.attempt, 'fence', s.fence,
+        'params', s.params, 'after', to_jsonb(s.after), 'ingests', to_jsonb(j.ingests), 'attempt', s.attempt, 'fence', s.fence,
         'epoch', j.epoch, 'limit_s', s.limit_s, 'checkpoint', s.checkpoint, 'goal', j.goal,
         'job_params', j.params, 'traceparent', j.traceparent));
 END $$;
@@ -531,4 +531,34 @@ BEGIN
     PERFORM pg_notify('netra_wake', '');
     RETURN jsonb_build_object('facts',
         jsonb_build_array(netra_fact(p_job, 'job.queued', NULL, '{"retry": true}')));
+END $$;
+
+-- Marks facts as sent. Not worth a flush: a fact sent twice is dropped by its number.
+CREATE FUNCTION netra_published(p_jobs uuid[], p_epochs int[], p_seqs bigint[]) RETURNS void
+LANGUAGE plpgsql AS $$
+BEGIN
+    PERFORM set_config('synchronous_commit', 'off', true);
+    UPDATE facts f SET published = true
+    FROM unnest(p_jobs, p_epochs, p_seqs) AS p(job_id, epoch, seq)
+    WHERE f.job_id = p.job_id AND f.epoch = p.epoch AND f.seq = p.seq;
+END $$;
+
+-- Hands back what a worker's process holds without knowing it: it lost the answer to a claim.
+CREATE FUNCTION netra_release_strays(p_worker uuid, p_pid int, p_keep uuid) RETURNS jsonb
+LANGUAGE plpgsql AS $$
+DECLARE
+    s record;
+    v_facts jsonb := '[]';
+BEGIN
+    FOR s IN
+        SELECT id, fence FROM stages WHERE worker_id = p_worker AND state = 'running'
+            AND (p_pid IS NULL OR worker_pid = p_pid) AND id IS DISTINCT FROM p_keep
+    LOOP
+        BEGIN
+            v_facts := v_facts || (netra_release(s.id, s.fence, 0, 'handed back')->'facts');
+        EXCEPTION WHEN SQLSTATE 'NT001' THEN
+            NULL;  -- it ended in between
+        END;
+    END LOOP;
+    RETURN jsonb_build_object('facts', v_facts);
 END $$;

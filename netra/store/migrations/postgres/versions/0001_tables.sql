@@ -106,6 +106,7 @@ CREATE TABLE jobs (
     batch_id UUID, 
     goal JSONB NOT NULL, 
     pipeline TEXT, 
+    ingests TEXT[] DEFAULT '{}' NOT NULL, 
     params JSONB NOT NULL, 
     priority INTEGER DEFAULT 5 NOT NULL, 
     labels JSONB NOT NULL, 

@@ -1,0 +1,143 @@
+"""Keeps a worker's leases: runs in the worker's parent process, beside no computation.
+
+A thread beside the computation would starve under code that holds the interpreter lock, and the
+lease would be lost. The parent vouches only for processes that it sees alive, and stops those
+that run past their limit or were asked to stop and did not.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import signal
+import threading
+from collections.abc import Callable, Iterable
+from typing import Any
+from uuid import UUID
+
+from netra.errors import LeaseLost, NetraError
+from netra.progress.outbox import Outbox
+from netra.settings import Settings
+from netra.store import postgres
+from netra.store.queue import Queue
+
+log = logging.getLogger(__name__)
+
+
+class Holder:
+    """One worker's heartbeat."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        worker: UUID,
+        *,
+        pool: str,
+        host: str,
+        concurrency: int,
+        device: str,
+        pids: Callable[[], Iterable[int]],
+        kill: Callable[[int], None] | None = None,
+    ) -> None:
+        """
+        Args:
+            pids: the worker's living processes, asked at every beat.
+            kill: ends a process; SIGKILL unless given.
+        """
+        self.settings = settings
+        self.worker = worker
+        self.pool = pool
+        self.host = host
+        self.concurrency = concurrency
+        self.device = device
+        self.pids = pids
+        self.kill = kill or _kill
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="holder", daemon=True)
+        self._queue: Queue | None = None
+        self._outbox = Outbox(settings)
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def close(self) -> None:
+        """Stops beating, hands back what the worker still holds, and takes its slots away."""
+        self._stop.set()
+        self._thread.join(timeout=5)
+        try:
+            queue = self._connected()
+            facts = queue.release_strays(self.worker, None, None)["facts"]
+            queue.deregister(self.worker)
+            self._outbox.send(queue, facts)
+        except NetraError as e:
+            log.warning("left without a word, leases will run out: %s", e)
+        finally:
+            self._disconnect()
+
+    def _run(self) -> None:
+        while not self._stop.wait(self.settings.queue.heartbeat_s if self._queue else 0.2):
+            try:
+                self.beat()
+            except Exception as e:
+                log.warning("missed a heartbeat: %s", e)
+                self._disconnect()
+
+    def beat(self) -> None:
+        """Renews the leases of the living, and ends what overstays."""
+        queue = self._queue
+        if queue is None:
+            queue = self._connected()
+            queue.register(
+                self.worker,
+                pool=self.pool,
+                host=self.host,
+                pid=os.getpid(),
+                concurrency=self.concurrency,
+                device=self.device,
+            )
+        held = queue.heartbeat(self.worker, list(self.pids()), self.settings.queue.lease_s)
+        for stage in held:
+            if stage["stop_s"] is not None and stage["stop_s"] > self.settings.queue.cancel_grace_s:
+                self._end(queue, stage, None)
+            elif stage["over_s"] > 0:
+                self._end(queue, stage, f"ran {stage['over_s']:.0f} s past its limit")
+
+    def _end(self, queue: Queue, stage: dict[str, Any], problem: str | None) -> None:
+        """Kills the process first: what it still writes is refused, since the token is spent."""
+        log.warning("stage %s: killing process %s", stage["stage_id"], stage["worker_pid"])
+        self.kill(stage["worker_pid"])
+        settings = self.settings.queue
+        try:
+            if problem is None:
+                answer = queue.stopped(stage["stage_id"], stage["fence"])
+            else:
+                answer = queue.fail(
+                    stage["stage_id"],
+                    stage["fence"],
+                    {"type": "TimeLimit", "message": f"the stage {problem}"},
+                    retry=False,
+                    max_failures=settings.max_failures,
+                    backoff_s=settings.backoff_s,
+                    backoff_max_s=settings.backoff_max_s,
+                )
+        except LeaseLost:
+            return  # it ended while we looked
+        self._outbox.send(queue, answer["facts"])
+
+    def _connected(self) -> Queue:
+        if self._queue is None:
+            connection = postgres.connect(self.settings.database, f"holder-{self.pool}")
+            self._queue = Queue(connection)
+        return self._queue
+
+    def _disconnect(self) -> None:
+        if self._queue is not None:
+            self._queue.connection.close()
+            self._queue = None
+
+
+def _kill(pid: int) -> None:
+    try:
+        os.kill(pid, signal.SIGKILL)
+    except ProcessLookupError:
+        pass

@@ -1,0 +1,117 @@
+"""The scheduler: admits ready stages, takes back lost ones, sends what was left unsent.
+
+Several may run; rows are taken with SKIP LOCKED. It wakes on NOTIFY, on a connection of its own,
+and at least once a second.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import psycopg
+
+from netra.errors import NetraError
+from netra.progress.outbox import Outbox
+from netra.settings import Settings
+from netra.store import postgres
+from netra.store.queue import Queue
+
+log = logging.getLogger(__name__)
+
+POOLS = ("cpu", "gpu")
+
+#: Wakes a worker of a pool: `(pool, messages)`, each `{"stage_id", "admission"}`. May lose them.
+Dispatch = Callable[[str, Sequence[dict[str, Any]]], None]
+
+
+class Scheduler:
+    def __init__(
+        self,
+        settings: Settings,
+        dispatch: Dispatch,
+        *,
+        sweep: Callable[[postgres.Connection], None] | None = None,
+        beat: Callable[[], None] | None = None,
+    ) -> None:
+        """
+        Args:
+            dispatch: sends wake-ups after the commit.
+            sweep: called now and then to remove what losing attempts and ingests left behind.
+            beat: called after every round, to show that the loop is alive.
+        """
+        self.settings = settings
+        self.dispatch = dispatch
+        self.sweep = sweep
+        self.beat = beat
+        self.outbox = Outbox(settings)
+        self.stop = threading.Event()
+        self._reaped_at = self._swept_at = float("-inf")
+
+    def run(self) -> None:
+        """Until `stop` is set. A database that is away is waited for."""
+        delay = 0.1
+        while not self.stop.is_set():
+            try:
+                self._serve()
+                delay = 0.1
+            except (NetraError, psycopg.Error) as e:
+                log.warning("trying again in %.1f s: %s", delay, e)
+                self.stop.wait(delay)
+                delay = min(delay * 2, 2.0)
+
+    def _serve(self) -> None:
+        database = self.settings.database
+        with (
+            postgres.connect(database, "scheduler-listen") as ear,
+            postgres.connect(database, "scheduler") as connection,
+        ):
+            ear.execute("LISTEN netra_wake")
+            queue = Queue(connection)
+            while not self.stop.is_set():
+                busy = self.round(queue)
+                if self.beat:
+                    self.beat()
+                # Notifications that came meanwhile are one reason to look again, not many.
+                timeout = 0.0 if busy else self.settings.queue.poll_s
+                with postgres.unavailable():
+                    for _ in ear.notifies(timeout=timeout, stop_after=1):
+                        break
+
+    def round(self, queue: Queue) -> bool:
+        """Admits to every pool, and does the housekeeping that is due. True: something moved."""
+        settings = self.settings.queue
+        moved = False
+        for pool in POOLS:
+            answer = queue.admit(
+                pool,
+                ahead=settings.admit_ahead,
+                stale_s=settings.worker_stale_s,
+                readmit_s=settings.readmit_s,
+            )
+            if answer["messages"]:
+                moved = True
+                self.dispatch(pool, answer["messages"])
+            self.outbox.send(queue, answer["facts"])
+        now = time.monotonic()
+        if now - self._reaped_at >= settings.poll_s / 2:
+            self._reaped_at = now
+            moved |= self._reap(queue)
+        if self.sweep and now - self._swept_at >= 60:
+            self._swept_at = now
+            self.sweep(queue.connection)
+        return moved
+
+    def _reap(self, queue: Queue) -> bool:
+        settings = self.settings.queue
+        reaped = queue.reap(settings.max_lost)
+        expired = queue.expire()
+        queue.forget_workers(settings.worker_stale_s * 10)
+        self.outbox.send(queue, reaped["facts"] + expired["facts"])
+        while left := queue.unpublished(settings.relay_after_s):
+            if not self.outbox.send(queue, left):
+                break
+        return bool(reaped["facts"] or expired["facts"])

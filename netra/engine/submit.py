@@ -1,0 +1,133 @@
+"""Submitting jobs: one transaction writes job and stages, or finds the first job of the key."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+from uuid import UUID
+
+import msgspec
+
+from netra.catalog import agents
+from netra.ids import new_id
+from netra.pipelines.build import PlannedStage
+from netra.schemas.goal import Goal
+from netra.store import queue
+from netra.store.postgres import AsyncConnection
+
+if TYPE_CHECKING:
+    from netra.store.queue import FactMessage
+
+
+@dataclass(frozen=True, kw_only=True)
+class Draft:
+    """A job as it is about to be submitted; validated, but not yet written."""
+
+    tenant_id: str
+    workload_id: UUID | None
+    goal: Goal
+    stages: Sequence[PlannedStage]
+    pipeline: str | None
+    #: The ingests whose events every stage reads.
+    ingests: Sequence[str] = ()
+    #: Parameters by agent name, as given.
+    params: Mapping[str, Mapping[str, Any]] = field(default_factory=dict[str, Mapping[str, Any]])
+    priority: int = 5
+    labels: Mapping[str, str] = field(default_factory=dict[str, str])
+    deadline: datetime | None = None
+    batch_id: UUID | None = None
+    idempotency_key: str | None = None
+    #: Hash of the body, to refuse the same key with another body.
+    body_hash: str | None = None
+    traceparent: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Submitted:
+    id: UUID
+    #: False: the key was used before, and this is the job of that time.
+    created: bool
+    #: False: the key was used before, with another body.
+    same_body: bool
+
+
+def body_hash(body: Any) -> str:
+    """SHA-256 of a body's canonical JSON."""
+    return hashlib.sha256(msgspec.json.encode(body, order="deterministic")).hexdigest()
+
+
+async def submit(
+    connection: AsyncConnection, drafts: Sequence[Draft]
+) -> tuple[list[Submitted], list[FactMessage]]:
+    """Writes the drafts in one transaction; the facts are to be published by the caller.
+
+    Answers come in the order of the drafts.
+    """
+    answer = await queue.submit(connection, [_record(draft) for draft in drafts])
+    jobs = [
+        Submitted(id=UUID(j["id"]), created=j["created"], same_body=j["same_body"])
+        for j in answer["jobs"]
+    ]
+    return jobs, answer["facts"]
+
+
+def _record(draft: Draft) -> dict[str, Any]:
+    stages = [_stage(position, stage) for position, stage in enumerate(draft.stages)]
+    return {
+        "id": str(new_id()),
+        "tenant_id": draft.tenant_id,
+        "workload_id": str(draft.workload_id) if draft.workload_id else None,
+        "batch_id": str(draft.batch_id) if draft.batch_id else None,
+        "goal": msgspec.to_builtins(draft.goal),
+        "pipeline": draft.pipeline,
+        "ingests": list(draft.ingests),
+        "params": {agent: dict(params) for agent, params in draft.params.items()},
+        "priority": draft.priority,
+        "labels": dict(draft.labels),
+        "deadline": draft.deadline.isoformat() if draft.deadline else None,
+        "idempotency_key": draft.idempotency_key,
+        "body_hash": draft.body_hash,
+        "traceparent": draft.traceparent,
+        "stage_count": len(stages),
+        "stages": stages,
+    }
+
+
+def _stage(position: int, stage: PlannedStage) -> dict[str, Any]:
+    return {
+        "id": str(new_id()),
+        "name": stage.name,
+        "position": position,
+        "agent": stage.agent,
+        "pool": stage.pool,
+        "params": dict(stage.params),
+        "after": list(stage.after),
+        "limit_s": stage.limit_s,
+    }
+
+
+def fan_out_record(parent: str, children: Sequence[Any], merge: Any) -> dict[str, Any]:
+    """The stages that a fan-out inserts, named under `parent`.
+
+    Args:
+        children, merge: objects with `name`, `agent` and `params` (`agents.base.Child`).
+    """
+    return {
+        "children": [_inserted(parent, child) for child in children],
+        "merge": _inserted(parent, merge),
+    }
+
+
+def _inserted(parent: str, child: Any) -> dict[str, Any]:
+    spec = agents.get(child.agent)
+    return {
+        "id": str(new_id()),
+        "name": f"{parent}.{child.name}",
+        "agent": spec.name,
+        "pool": spec.pool,
+        "params": dict(child.params),
+        "limit_s": spec.limit_s,
+    }

@@ -1,0 +1,47 @@
+"""Sends wake-ups to the workers' queues. Losing one costs seconds, never a stage."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from typing import Any
+
+from celery import Celery
+from kombu.exceptions import OperationalError
+
+from netra.tasks.app import WAKE, queue_name
+
+log = logging.getLogger(__name__)
+
+
+class CeleryDispatch:
+    """Publishes over one connection that is kept, and opened again after a failure."""
+
+    def __init__(self, app: Celery) -> None:
+        self.app = app
+        self._producer: Any = None
+
+    def __call__(self, pool: str, messages: Sequence[dict[str, Any]]) -> None:
+        try:
+            if self._producer is None:
+                self._producer = self.app.amqp.Producer(self.app.connection_for_write())
+            for message in messages:
+                self.app.send_task(
+                    WAKE,
+                    args=(message["stage_id"], message["admission"]),
+                    queue=queue_name(pool),
+                    producer=self._producer,
+                    retry=False,
+                    ignore_result=True,
+                )
+        except (OperationalError, OSError, ConnectionError) as e:
+            log.warning("%d wake-ups for %s lost, they will be repeated: %s", len(messages), pool, e)
+            self._close()
+
+    def _close(self) -> None:
+        producer, self._producer = self._producer, None
+        if producer is not None:
+            try:
+                producer.connection.release()
+            except Exception as e:
+                log.debug("closing the broker connection: %s", e)
