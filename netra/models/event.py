@@ -18,11 +18,13 @@ def _c(name: str, type_: str, doc: str) -> Column:
     return Column(name=name, type=type_, doc=doc)
 
 
-#: Who owns the row and which ingest wrote it. PostgreSQL says which ingests are visible.
+#: Who owns the row, which ingest wrote it, and its place in the order of arrival. PostgreSQL says
+#: which ingests are visible.
 OWNER_COLUMNS = (
     _c("tenant_id", "LowCardinality(String)", "owner"),
     _c("workload_id", "UUID", "the workload"),
     _c("ingest_id", "UUID", "the ingest that wrote the row"),
+    _c("row", "UInt64", "place among all rows sent to the workload, from 0; breaks ties of ts"),
 )
 
 #: What a trace says about a request. Only `event_id` and `ts` are always known.
@@ -60,3 +62,6 @@ EVENT_COLUMNS = (
 )
 
 EVENT_COLUMN_NAMES = tuple(c.name for c in EVENT_COLUMNS)
+
+#: What a reader may ask for: the event, and its place in the order of arrival (file order).
+READABLE_COLUMN_NAMES = (*EVENT_COLUMN_NAMES, "row")
