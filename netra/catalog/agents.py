@@ -32,6 +32,8 @@ class AgentSpec:
     columns: tuple[str, ...] = ()
     #: Agents whose results it uses if they ran before it in the job.
     upstream: tuple[str, ...] = ()
+    #: The goal's questions (`schemas.goal.Question`) that it helps to answer; none: every one.
+    answers: tuple[str, ...] = ()
     #: Stages this short may be claimed several at once.
     short: bool = False
     #: A stage that runs longer is stopped and counts as failed, seconds.

@@ -1,0 +1,99 @@
+"""The pipelines that have a name."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from netra.errors import InvalidInput, Problem
+
+
+@dataclass(frozen=True, kw_only=True)
+class StageSpec:
+    """A node of a pipeline, before its agent's catalog entry is looked up."""
+
+    name: str
+    agent: str
+    #: Names of the stages that must succeed first.
+    after: tuple[str, ...] = ()
+    #: The pipeline's own settings for the agent; the job's go over them.
+    params: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Pipeline:
+    """A DAG of stages with a name."""
+
+    name: str
+    #: What it answers, one sentence.
+    summary: str
+    stages: tuple[StageSpec, ...]
+
+
+def _stage(agent: str, *after: str) -> StageSpec:
+    return StageSpec(name=agent, agent=agent, after=after)
+
+
+_PIPELINES = {
+    p.name: p
+    for p in (
+        Pipeline(
+            name="optimize",
+            summary="What to change so that the goal is met: profile, levers, plan, backtest.",
+            stages=(
+                _stage("triage"),
+                _stage("profile", "triage"),
+                _stage("caching", "triage"),
+                _stage("prompt-cache", "triage"),
+                _stage("plan", "profile", "caching", "prompt-cache"),
+                _stage("backtest", "plan"),
+                _stage("report", "backtest"),
+            ),
+        ),
+        Pipeline(
+            name="caching",
+            summary="What prefix and prompt caching save, chosen on one part, verified on another.",
+            stages=(
+                _stage("triage"),
+                _stage("caching", "triage"),
+                _stage("prompt-cache", "triage"),
+                _stage("plan", "caching", "prompt-cache"),
+                _stage("backtest", "plan"),
+                _stage("report", "backtest"),
+            ),
+        ),
+        Pipeline(
+            name="profile",
+            summary="What the workload is and costs, with nothing proposed.",
+            stages=(
+                _stage("triage"),
+                _stage("profile", "triage"),
+                _stage("report", "profile"),
+            ),
+        ),
+    )
+}
+
+
+def all_pipelines() -> list[Pipeline]:
+    return sorted(_PIPELINES.values(), key=lambda p: p.name)
+
+
+def get(name: str, where: str = "pipeline") -> Pipeline:
+    """The pipeline called `name`.
+
+    Raises:
+        InvalidInput: there is none; says which there are.
+    """
+    if name not in _PIPELINES:
+        known = ", ".join(sorted(_PIPELINES))
+        raise InvalidInput(
+            f"there is no pipeline {name!r}",
+            [
+                Problem(
+                    where=where, problem="unknown pipeline", got=name, expected=f"one of: {known}"
+                )
+            ],
+        )
+    return _PIPELINES[name]
