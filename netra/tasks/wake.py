@@ -1,0 +1,49 @@
+"""The one Celery task: a stage was admitted, go and claim it."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import signal
+import sys
+from typing import Any
+from uuid import UUID
+
+from celery.signals import worker_process_init
+
+from netra import settings as settings_module
+from netra.logging import configure
+from netra.tasks.app import WAKE, app
+from netra.tasks.child import Child
+
+#: How a worker's parent process tells its children who they are.
+WORKER_ID = "NETRA_WORKER_ID"
+POOL = "NETRA_WORKER_POOL"
+DEVICE = "NETRA_WORKER_DEVICE"
+
+_child: Child | None = None
+
+
+@worker_process_init.connect
+def _born(**_: Any) -> None:
+    global _child
+    _die_with_parent()
+    settings = settings_module.current()
+    pool = os.environ[POOL]
+    configure(f"worker-{pool}", settings.logging)
+    _child = Child(settings, UUID(os.environ[WORKER_ID]), pool, os.environ[DEVICE])
+
+
+def _die_with_parent() -> None:
+    """An orphan would hold a stage that nobody vouches for any more."""
+    if sys.platform == "linux":
+        pr_set_pdeathsig = 1
+        ctypes.CDLL(None).prctl(pr_set_pdeathsig, signal.SIGKILL)
+
+
+@app.task(name=WAKE, ignore_result=True)
+def wake(stage_id: str, admission: int) -> None:
+    """Claims and runs the stage if the message is not stale, then others while there is time."""
+    if _child is None:
+        raise RuntimeError("this process was not started as a worker's child")
+    _child.serve(UUID(stage_id), admission)

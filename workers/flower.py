@@ -1,0 +1,28 @@
+"""`python -m workers.flower`: Flower on the loopback, behind credentials of its own."""
+
+from __future__ import annotations
+
+import os
+
+from netra.errors import SettingsError
+from netra.tasks.app import app
+
+
+def main() -> None:
+    user, password = os.environ.get("NETRA_FLOWER_USER"), os.environ.get("NETRA_FLOWER_PASSWORD")
+    if not user or not password:
+        raise SettingsError("Flower needs NETRA_FLOWER_USER and NETRA_FLOWER_PASSWORD")
+    # Read from the environment by Flower itself, so that no process list shows it.
+    os.environ["FLOWER_BASIC_AUTH"] = f"{user}:{password}"
+    app.start(
+        [
+            "flower",
+            "--address=127.0.0.1",
+            f"--port={os.environ.get('NETRA_FLOWER_PORT', '5555')}",
+            "--logging=warning",
+        ]
+    )
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,85 @@
+"""The pools: which queue, how many processes, how they are started."""
+
+from __future__ import annotations
+
+import os
+import platform
+import sys
+from typing import Any
+
+import psutil
+from celery.signals import worker_ready
+
+from netra import settings as settings_module
+from netra.engine.holder import Holder
+from netra.errors import NetraError
+from netra.ids import new_id
+from netra.logging import configure
+from netra.settings import Settings
+from netra.tasks import device, wake
+from netra.tasks.app import app, queue_name
+
+
+def main(pool: str) -> None:
+    """Runs a Celery worker of a pool until it is told to stop."""
+    settings = settings_module.current()
+    configure(f"worker-{pool}", settings.logging)
+    try:
+        chosen = device.choose(pool, settings.workers)
+    except NetraError as e:
+        print(e, file=sys.stderr)
+        raise SystemExit(78) from e
+    if pool == "gpu" and chosen == "numpy":
+        print("gpu worker: no GPU here; running the same code on NumPy (allow_cpu_fallback)")
+    holder = _holder(settings, pool, chosen)
+    os.environ[wake.WORKER_ID] = str(holder.worker)
+    os.environ[wake.POOL] = pool
+    os.environ[wake.DEVICE] = chosen
+    worker_ready.connect(lambda **_: holder.start(), weak=False)
+    try:
+        app.worker_main(_arguments(pool, holder.concurrency))
+    finally:
+        holder.close()
+
+
+def _holder(settings: Settings, pool: str, chosen: str) -> Holder:
+    own = settings.workers
+    return Holder(
+        settings,
+        new_id(),
+        pool=pool,
+        host=platform.node(),
+        concurrency=own.gpu_concurrency if pool == "gpu" else own.cpu_concurrency,
+        device=chosen,
+        pids=_children,
+    )
+
+
+def _arguments(pool: str, concurrency: int) -> list[str]:
+    # CUDA does not survive a fork, so a gpu worker starts its processes afresh.
+    app.conf.worker_pool_start_method = "spawn" if pool == "gpu" else "fork"
+    app.conf.worker_soft_shutdown_timeout = 1.0
+    return [
+        "worker",
+        f"--hostname={pool}@%h",
+        f"--queues={queue_name(pool)}",
+        f"--concurrency={concurrency}",
+        "--pool=prefork",
+        "--loglevel=WARNING",
+        "--without-gossip",
+        "--without-mingle",
+    ]
+
+
+def _children() -> list[int]:
+    """The worker's living processes; a zombie runs nothing any more."""
+    living: list[int] = []
+    for child in psutil.Process().children():
+        try:
+            if child.status() != psutil.STATUS_ZOMBIE:
+                living.append(child.pid)
+        except psutil.NoSuchProcess:
+            continue
+    return living
+
+
