@@ -85,7 +85,7 @@ class Queue(Group):
     #: A claimed stage belongs to its worker for this long unless renewed, seconds.
     lease_s: float = 10.0
     #: Leases are renewed this often by the worker's parent process, seconds.
-    heartbeat_s: float = 2.0
+    heartbeat_s: float = 0.8
     #: Stages admitted beyond the free slots, as a share of a pool's slots.
     admit_ahead: float = 1.0
     #: An admitted stage that nobody claimed while slots were free is admitted again after, seconds.
@@ -102,7 +102,7 @@ class Queue(Group):
     #: The scheduler wakes at least this often, seconds.
     poll_s: float = 1.0
     #: A cancelled stage that does not stop by itself is killed after, seconds.
-    cancel_grace_s: float = 1.5
+    cancel_grace_s: float = 1.0
     #: A worker whose heartbeat is older than this has no slots, seconds.
     worker_stale_s: float = 8.0
     #: A fact unpublished for this long is published by the scheduler, seconds.

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import platform
 import sys
-from typing import Any
 
 import psutil
 from celery.signals import worker_ready
@@ -81,5 +80,3 @@ def _children() -> list[int]:
         except psutil.NoSuchProcess:
             continue
     return living
-
-

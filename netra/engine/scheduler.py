@@ -10,7 +10,7 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, Literal
 
 import psycopg
 
@@ -71,20 +71,26 @@ class Scheduler:
         ):
             ear.execute("LISTEN netra_wake")
             queue = Queue(connection)
+            wait_s = 0.0
             while not self.stop.is_set():
-                busy = self.round(queue)
+                match self.round(queue):
+                    case "moved":
+                        # Notifications that came meanwhile are one reason to look, not many.
+                        wait_s = 0.0
+                    case "passed over":
+                        wait_s = min(max(wait_s * 2, 0.005), self.settings.queue.poll_s)
+                    case _:
+                        wait_s = self.settings.queue.poll_s
                 if self.beat:
                     self.beat()
-                # Notifications that came meanwhile are one reason to look again, not many.
-                timeout = 0.0 if busy else self.settings.queue.poll_s
                 with postgres.unavailable():
-                    for _ in ear.notifies(timeout=timeout, stop_after=1):
+                    for _ in ear.notifies(timeout=wait_s, stop_after=1):
                         break
 
-    def round(self, queue: Queue) -> bool:
-        """Admits to every pool, and does the housekeeping that is due. True: something moved."""
+    def round(self, queue: Queue) -> Literal["moved", "passed over", "idle"]:
+        """Admits to every pool, and does the housekeeping that is due."""
         settings = self.settings.queue
-        moved = False
+        moved = passed_over = False
         for pool in POOLS:
             answer = queue.admit(
                 pool,
@@ -95,6 +101,7 @@ class Scheduler:
             if answer["messages"]:
                 moved = True
                 self.dispatch(pool, answer["messages"])
+            passed_over |= answer["passed_over"]
             self.outbox.send(queue, answer["facts"])
         now = time.monotonic()
         if now - self._reaped_at >= settings.poll_s / 2:
@@ -103,11 +110,11 @@ class Scheduler:
         if self.sweep and now - self._swept_at >= 60:
             self._swept_at = now
             self.sweep(queue.connection)
-        return moved
+        return "moved" if moved else "passed over" if passed_over else "idle"
 
     def _reap(self, queue: Queue) -> bool:
         settings = self.settings.queue
-        reaped = queue.reap(settings.max_lost)
+        reaped = queue.reap(settings.max_lost, settings.heartbeat_s * 3)
         expired = queue.expire()
         queue.forget_workers(settings.worker_stale_s * 10)
         self.outbox.send(queue, reaped["facts"] + expired["facts"])

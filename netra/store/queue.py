@@ -32,7 +32,7 @@ class Queue:
         marks = ", ".join(["%s"] * len(args))
         with unavailable():
             try:
-                cursor = self.connection.execute(f"SELECT {function}({marks}) AS r", args)  # noqa: S608
+                cursor = self.connection.execute(f"SELECT {function}({marks}) AS r".encode(), args)
             except psycopg.Error as e:
                 if e.sqlstate == _LEASE_LOST:
                     raise LeaseLost(str(e).splitlines()[0]) from e
@@ -146,14 +146,13 @@ class Queue:
 
     # --- the scheduler
 
-    def admit(
-        self, pool: str, *, ahead: float, stale_s: float, readmit_s: float
-    ) -> dict[str, Any]:
-        """`{"messages": [{"stage_id", "admission"}], "facts"}`."""
+    def admit(self, pool: str, *, ahead: float, stale_s: float, readmit_s: float) -> dict[str, Any]:
+        """`{"messages": [{"stage_id", "admission"}], "facts", "passed_over"}`."""
         return self._call("netra_admit", pool, ahead, stale_s, readmit_s)
 
-    def reap(self, max_lost: int, limit: int = 500) -> dict[str, Any]:
-        return self._call("netra_reap", max_lost, limit)
+    def reap(self, max_lost: int, grace_s: float, limit: int = 500) -> dict[str, Any]:
+        """Takes back expired stages, unless PostgreSQL itself started less than `grace_s` ago."""
+        return self._call("netra_reap", max_lost, grace_s, limit)
 
     def expire(self, limit: int = 500) -> dict[str, Any]:
         return self._call("netra_expire", limit)
@@ -218,6 +217,6 @@ async def mark_published(connection: AsyncConnection, facts: Sequence[FactMessag
 async def _call_async(connection: AsyncConnection, function: str, *args: Any) -> Any:
     marks = ", ".join(["%s"] * len(args))
     with unavailable():
-        cursor = await connection.execute(f"SELECT {function}({marks}) AS r", args)  # noqa: S608
+        cursor = await connection.execute(f"SELECT {function}({marks}) AS r".encode(), args)
         row = await cursor.fetchone()
     return row["r"] if row else None

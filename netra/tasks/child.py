@@ -87,9 +87,7 @@ class Child:
         )
         return execute(claim, queue, context, self.clickhouse)
 
-    def _report(
-        self, queue: Queue, claim: Claim, outcome: Outcome, more: bool
-    ) -> dict[str, Any]:
+    def _report(self, queue: Queue, claim: Claim, outcome: Outcome, more: bool) -> dict[str, Any]:
         settings = self.settings.queue
         held = (claim.stage_id, claim.fence)
         match outcome:

@@ -35,7 +35,9 @@ class CeleryDispatch:
                     ignore_result=True,
                 )
         except (OperationalError, OSError, ConnectionError) as e:
-            log.warning("%d wake-ups for %s lost, they will be repeated: %s", len(messages), pool, e)
+            log.warning(
+                "%d wake-ups for %s lost, they will be repeated: %s", len(messages), pool, e
+            )
             self._close()
 
     def _close(self) -> None:

@@ -116,9 +116,7 @@ def _error(e: Exception) -> dict[str, Any]:
     }
 
 
-def load_inputs(
-    claim: Claim, spec: AgentSpec, queue: Queue, clickhouse: ClickHouse
-) -> Inputs:
+def load_inputs(claim: Claim, spec: AgentSpec, queue: Queue, clickhouse: ClickHouse) -> Inputs:
     """What the agent's catalog entry says that it needs, and no more."""
     connection = queue.connection
     info = WorkloadInfo(id="", name="", anchored=False, events=0)

@@ -119,6 +119,7 @@ DECLARE
     v_running int;
     v_admitted int;
     v_quota int;
+    v_count int := 0;
     v_messages jsonb := '[]';
     v_facts jsonb := '[]';
     s record;
@@ -156,6 +157,7 @@ BEGIN
             ORDER BY c.turn, c.ready_at
             FOR NO KEY UPDATE OF j, r SKIP LOCKED
         LOOP
+            v_count := v_count + 1;
             UPDATE stages SET state = 'admitted', admission = admission + 1,
                 admitted_at = clock_timestamp() WHERE id = s.id;
             v_messages := v_messages || jsonb_build_object(
@@ -180,7 +182,12 @@ BEGIN
                 'stage_id', s.id, 'admission', s.admission + 1);
         END LOOP;
     END IF;
-    RETURN jsonb_build_object('messages', v_messages, 'facts', v_facts);
+    -- Slots are left although stages are ready: their jobs were locked just now, or their tenants
+    -- are at their limits.
+    RETURN jsonb_build_object('messages', v_messages, 'facts', v_facts,
+        'passed_over', v_count < v_quota AND EXISTS (
+            SELECT 1 FROM stages WHERE pool = p_pool AND state = 'ready'
+                AND run_at <= clock_timestamp()));
 END $$;
 
 -- Gives a locked, admitted stage to a worker.
@@ -426,8 +433,9 @@ LANGUAGE sql AS $$
     FROM beat b JOIN jobs j ON j.id = b.job_id;
 $$;
 
--- Takes back stages whose lease ran out.
-CREATE FUNCTION netra_reap(p_max_lost int, p_limit int) RETURNS jsonb LANGUAGE plpgsql AS $$
+-- Takes back stages whose lease ran out. Not just after a start of the database: while it was away
+-- nobody could renew a lease.
+CREATE FUNCTION netra_reap(p_max_lost int, p_grace_s float8, p_limit int) RETURNS jsonb LANGUAGE plpgsql AS $$
 DECLARE
     s stages;
     v_stopped bool;
@@ -435,6 +443,9 @@ DECLARE
     v_error jsonb;
     v_count int := 0;
 BEGIN
+    IF clock_timestamp() < pg_postmaster_start_time() + make_interval(secs => p_grace_s) THEN
+        RETURN jsonb_build_object('facts', v_facts, 'count', 0);
+    END IF;
     FOR s IN
         SELECT r.* FROM stages r JOIN jobs j ON j.id = r.job_id
         WHERE r.state = 'running' AND r.lease_until < clock_timestamp()
