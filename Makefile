@@ -1,0 +1,67 @@
+# Netra. `make` alone prints the targets. Needs Python 3.11, 3.12 or 3.13, and nothing else.
+
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DEFAULT_GOAL := help
+.PHONY: help install demo test lint bench bench-ingest bench-lru bench-jobs lock clean
+
+BIN := .venv/bin
+STAMP := .venv/.installed
+
+# The first suitable interpreter, looked for only when it is needed; `make PYTHON=… install` says.
+SUITABLE := import ensurepip, sys, venv; sys.exit(not (3, 11) <= sys.version_info < (3, 14))
+PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11 python; do \
+	if "$$p" -c "$(SUITABLE)" >/dev/null 2>&1; then echo "$$p"; break; fi; done)
+
+help: ## Print this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+install: $(STAMP) ## Fill .venv with exactly what requirements.lock names (skipped when up to date)
+
+$(STAMP): requirements.lock pyproject.toml
+	@if [ -z "$(PYTHON)" ]; then \
+		echo "Netra needs Python 3.11, 3.12 or 3.13 with venv (on Debian: apt install python3-venv);" \
+			"none was found. Name one: make PYTHON=/path/to/python3.12 install" >&2; exit 1; fi
+	@$(BIN)/python -c "$(SUITABLE)" 2>/dev/null || { \
+		echo "creating .venv with $$("$(PYTHON)" --version)"; "$(PYTHON)" -m venv --clear .venv; }
+	@echo "installing requirements.lock (about 1.3 GB on disk; a minute or so the first time)"
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@touch $(STAMP)
+
+demo: $(STAMP) ## Import a real workload, optimize it, print the plan, stop cleanly
+	@$(BIN)/netra demo
+
+lint: $(STAMP) ## Style, types and import contracts
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/pyright
+	$(BIN)/lint-imports
+
+test: lint ## Everything that must pass: lint, then all tests
+	$(BIN)/pytest
+
+bench: $(STAMP) ## All benchmarks in one run; the last line is one JSON object
+	@$(BIN)/python -m benchmarks.all
+
+bench-ingest: $(STAMP) ## Ingest beside a bare Arrow insert of the same batches
+	@$(BIN)/python -m benchmarks.ingest
+
+bench-lru: $(STAMP) ## The LRU curve at all capacities beside a one-capacity replay
+	@$(BIN)/python -m benchmarks.lru_curve
+
+bench-jobs: $(STAMP) ## Latency of a one-stage job beside a bare Celery round trip
+	@$(BIN)/python -m benchmarks.jobs
+
+# What builds the package stands in the lock too, so that everything installed has a hash.
+lock: ## Resolve pyproject.toml anew into requirements.lock
+	@"$(PYTHON)" -m venv build/lock && build/lock/bin/python -m pip install --quiet uv==0.13.9
+	@printf 'hatchling==1.27.0\neditables\n' | build/lock/bin/uv pip compile --quiet --upgrade \
+		--no-config --generate-hashes --no-emit-index-url --universal --python-version 3.11 \
+		--custom-compile-command "make lock" --extra embedded --extra dev \
+		pyproject.toml - -o requirements.lock
+	@echo "requirements.lock: $$(grep -c == requirements.lock) packages"
+
+clean: ## Remove .venv, builds and caches (never the data of a stack)
+	rm -rf .venv build dist .ruff_cache .hypothesis .import_linter_cache
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
