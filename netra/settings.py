@@ -29,7 +29,7 @@ class Group(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     """A group of settings."""
 
 
-class Database(Group):
+class Database(Group, frozen=True, kw_only=True, forbid_unknown_fields=True):
     #: `postgresql://user:password@host:port/name`. No default: it holds a secret.
     url: str = ""
     #: Connections kept open by each process that serves requests.
@@ -42,7 +42,7 @@ class Database(Group):
     connect_timeout_s: float = 5.0
 
 
-class Redis(Group):
+class Redis(Group, frozen=True, kw_only=True, forbid_unknown_fields=True):
     #: `redis://:password@host:port/0`. No default: it holds a secret.
     url: str = ""
     #: Connections at most, per process.
@@ -53,14 +53,14 @@ class Redis(Group):
     keepalive_count: int = 5
 
 
-class ClickHouse(Group):
+class ClickHouse(Group, frozen=True, kw_only=True, forbid_unknown_fields=True):
     #: `http://user:password@host:port/database`. No default: it holds a secret.
     url: str = ""
     #: Rows per insert block.
     insert_rows: int = 50_000
 
 
-class Api(Group):
+class Api(Group, frozen=True, kw_only=True, forbid_unknown_fields=True):
     host: str = "127.0.0.1"
     port: int = 8000
     #: Origins that a browser may open `/ws` from or call the API from.
@@ -81,7 +81,7 @@ class Api(Group):
     spool_dir: str = ""
 
 
-class Queue(Group):
+class Queue(Group, frozen=True, kw_only=True, forbid_unknown_fields=True):
     #: A claimed stage belongs to its worker for this long unless renewed, seconds.
     lease_s: float = 10.0
     #: Leases are renewed this often by the worker's parent process, seconds.
@@ -109,14 +109,14 @@ class Queue(Group):
     relay_after_s: float = 1.0
 
 
-class Workers(Group):
+class Workers(Group, frozen=True, kw_only=True, forbid_unknown_fields=True):
     cpu_concurrency: int = 2
     gpu_concurrency: int = 1
     #: Lets a gpu worker start without a GPU and run the same code on NumPy. Development only.
     allow_cpu_fallback: bool = False
 
 
-class Progress(Group):
+class Progress(Group, frozen=True, kw_only=True, forbid_unknown_fields=True):
     #: Facts kept in a job's Redis stream; older ones are read from PostgreSQL.
     stream_length: int = 1000
     #: A job's Redis stream expires after its last fact, seconds.
@@ -127,7 +127,7 @@ class Progress(Group):
     reconcile_s: float = 1.0
 
 
-class Embedded(Group):
+class Embedded(Group, frozen=True, kw_only=True, forbid_unknown_fields=True):
     #: The folder that holds everything the one-machine stack writes. Empty: chosen (see embedded/).
     home: str = ""
     #: The API's port when it is free; 0 always picks a free one.
@@ -135,13 +135,13 @@ class Embedded(Group):
     flower_port: int = 5555
 
 
-class Logging(Group):
+class Logging(Group, frozen=True, kw_only=True, forbid_unknown_fields=True):
     level: str = "INFO"
     #: `json` for machines, `text` for a terminal.
     format: str = "json"
 
 
-class Settings(Group):
+class Settings(Group, frozen=True, kw_only=True, forbid_unknown_fields=True):
     environment: str = "development"
     database: Database = Database()
     redis: Redis = Redis()

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
+import msgspec
+
 
 @dataclass(frozen=True, kw_only=True)
 class Claim:
@@ -38,18 +40,4 @@ class Claim:
     @classmethod
     def from_row(cls, row: dict[str, Any]) -> Claim:
         """From the `claim` object of the queue's answers."""
-
-        def uuid(key: str) -> UUID | None:
-            return UUID(row[key]) if row[key] else None
-
-        return cls(
-            **{
-                **row,
-                "stage_id": UUID(row["stage_id"]),
-                "job_id": UUID(row["job_id"]),
-                "workload_id": uuid("workload_id"),
-                "batch_id": uuid("batch_id"),
-                "after": tuple(row["after"]),
-                "ingests": tuple(row["ingests"]),
-            }
-        )
+        return msgspec.convert(row, cls)

@@ -45,13 +45,14 @@ def connect(settings: Database, name: str) -> Connection:
         StoreUnavailable: PostgreSQL does not answer.
     """
     with unavailable():
-        return psycopg.connect(dsn(settings), **_options(settings, name))
+        return psycopg.Connection[DictRow].connect(dsn(settings), **_options(settings, name))
 
 
 def pool(settings: Database, name: str) -> AsyncConnectionPool[AsyncConnection]:
     """The API's pool, not yet open; connections are checked before they are handed out."""
     return AsyncConnectionPool(
         dsn(settings),
+        connection_class=psycopg.AsyncConnection[DictRow],
         kwargs=_options(settings, name),
         min_size=2,
         max_size=settings.pool_size + settings.pool_overflow,
@@ -59,9 +60,14 @@ def pool(settings: Database, name: str) -> AsyncConnectionPool[AsyncConnection]:
         max_idle=60,
         timeout=settings.connect_timeout_s,
         reconnect_timeout=5,
-        check=AsyncConnectionPool.check_connection,
+        check=_alive,
         open=False,
     )
+
+
+async def _alive(connection: AsyncConnection) -> None:
+    """Raises if the connection broke since it was last used; the pool then opens another."""
+    await connection.execute("")
 
 
 @asynccontextmanager
