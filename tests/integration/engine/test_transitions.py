@@ -1,0 +1,311 @@
+"""Each transition of the queue, on the real database."""
+
+from __future__ import annotations
+
+import threading
+
+import pytest
+
+from netra.agents.base import Child
+from netra.engine.submit import fan_out_record
+from netra.errors import LeaseLost
+from netra.store import postgres
+from netra.store.queue import Queue
+from tests.integration.engine.conftest import Bench
+
+
+def test_a_stage_runs_to_its_jobs_end(bench: Bench) -> None:
+    job = bench.submit({"name": "a"})
+    bench.slots(1)
+    bench.complete(bench.started(), {"answer": 42})
+    assert bench.kinds(job) == [
+        "job.queued",
+        "stage.admitted a",
+        "job.started",
+        "stage.started a",
+        "stage.succeeded a",
+        "job.succeeded",
+    ]
+    assert bench.job(job)["state"] == "succeeded"
+
+
+def test_successors_wait_for_all_before_them(bench: Bench) -> None:
+    job = bench.submit(
+        {"name": "a"},
+        {"name": "b", "after": ["a"]},
+        {"name": "c", "after": ["a"]},
+        {"name": "d", "after": ["b", "c"]},
+    )
+    bench.slots(4)
+    bench.complete(bench.started())
+    b, c = (bench.claim(message) for message in bench.admit())
+    assert b is not None
+    assert c is not None
+    bench.complete(b)
+    assert bench.stages(job)["d"] == "blocked"
+    bench.complete(c)
+    bench.complete(bench.started())
+    assert bench.job(job)["state"] == "succeeded"
+
+
+def test_nothing_is_admitted_beyond_the_slots(bench: Bench) -> None:
+    for _ in range(5):
+        bench.submit({"name": "a"})
+    assert bench.admit() == []
+    bench.slots(2)
+    assert len(bench.admit()) == 2
+    assert bench.admit() == []
+
+
+def test_an_old_message_claims_nothing(bench: Bench) -> None:
+    bench.submit({"name": "a"})
+    bench.slots(1)
+    (message,) = bench.admit()
+    assert bench.claim({**message, "admission": message["admission"] - 1}) is None
+    assert bench.claim(message) is not None
+    assert bench.claim(message) is None
+
+
+def test_a_lost_message_is_sent_again(bench: Bench) -> None:
+    bench.submit({"name": "a"})
+    bench.slots(1)
+    (lost,) = bench.admit()
+    answer = bench.queue.admit("cpu", ahead=0, stale_s=60, readmit_s=0)
+    assert answer["messages"] == [{**lost, "admission": lost["admission"] + 1}]
+    assert bench.claim(lost) is None
+
+
+def test_a_stale_token_is_refused(bench: Bench) -> None:
+    job = bench.submit({"name": "a"})
+    bench.slots(1)
+    first = bench.started()
+    bench.expire(first)
+    assert bench.reap() == 1
+    second = bench.started()
+    assert (second.attempt, second.fence) == (2, first.fence + 1)
+    with pytest.raises(LeaseLost):
+        bench.complete(first, {"from": "the stale worker"})
+    with pytest.raises(LeaseLost):
+        bench.queue.checkpoint(first.stage_id, first.fence, 1)
+    bench.complete(second, {"from": "the winner"})
+    row = bench.queue.connection.execute(
+        "SELECT content, attempt FROM stage_results WHERE job_id = %s", [job]
+    ).fetchone()
+    assert row == {"content": {"from": "the winner"}, "attempt": 2}
+
+
+def test_leases_are_renewed_for_living_processes_only(bench: Bench) -> None:
+    bench.submit({"name": "a"}, {"name": "b"})
+    bench.slots(2)
+    messages = bench.admit()
+    living, dead = (bench.claim(m, pid=pid) for m, pid in zip(messages, (11, 12), strict=True))
+    assert living is not None
+    assert dead is not None
+    for claim in (living, dead):
+        bench.expire(claim)
+    held = bench.queue.heartbeat(bench.worker, [11], 10)
+    assert [row["stage_id"] for row in held] == [living.stage_id]
+    assert bench.reap() == 1
+    assert not bench.queue.should_stop(living.stage_id, living.fence)
+    assert bench.queue.should_stop(dead.stage_id, dead.fence)
+
+
+def test_a_lease_is_spared_just_after_the_database_started(bench: Bench) -> None:
+    bench.submit({"name": "a"})
+    bench.slots(1)
+    bench.expire(bench.started())
+    assert bench.queue.reap(5, grace_s=1e6)["count"] == 0
+    assert bench.reap() == 1
+
+
+def test_failures_are_retried_and_then_end_the_job(bench: Bench) -> None:
+    job = bench.submit({"name": "a"}, {"name": "b", "after": ["a"]})
+    bench.slots(1)
+    for _ in range(3):
+        bench.fail(bench.started(), max_failures=3)
+    assert bench.kinds(job)[-1] == "job.failed"
+    assert bench.stages(job) == {"a": "failed", "b": "skipped"}
+    letters = bench.queue.connection.execute("SELECT agent, error, attempts FROM dead_letters")
+    assert [(r["agent"], r["error"]["message"], r["attempts"]) for r in letters] == [
+        ("noop", "it broke", 3)
+    ]
+
+
+def test_lost_leases_are_counted_apart_from_failures(bench: Bench) -> None:
+    job = bench.submit({"name": "a"})
+    bench.slots(1)
+    bench.fail(bench.started(), max_failures=2)
+    for _ in range(2):
+        bench.expire(bench.started())
+        bench.reap(max_lost=3)
+    assert bench.job(job)["state"] == "running"
+    bench.expire(bench.started())
+    bench.reap(max_lost=3)
+    assert bench.job(job)["state"] == "failed"
+
+
+def test_a_released_stage_counts_as_neither(bench: Bench) -> None:
+    job = bench.submit({"name": "a"})
+    bench.slots(1)
+    for _ in range(10):
+        claim = bench.started()
+        bench.keep(bench.queue.release(claim.stage_id, claim.fence, 0, "a store is away"))
+    bench.complete(bench.started())
+    assert bench.job(job)["state"] == "succeeded"
+
+
+def test_a_checkpoint_reaches_the_next_attempt(bench: Bench) -> None:
+    bench.submit({"name": "a"})
+    bench.slots(1)
+    claim = bench.started()
+    bench.queue.checkpoint(claim.stage_id, claim.fence, {"row": 7})
+    bench.expire(claim)
+    bench.reap()
+    assert bench.started().checkpoint == {"row": 7}
+
+
+def test_cancelling_ends_what_waits_and_tells_what_runs(bench: Bench) -> None:
+    job = bench.submit({"name": "a"}, {"name": "b", "after": ["a"]})
+    bench.slots(1)
+    claim = bench.started()
+    bench.stop(job)
+    assert bench.stages(job) == {"a": "running", "b": "cancelled"}
+    assert bench.queue.should_stop(claim.stage_id, claim.fence)
+    (held,) = bench.queue.heartbeat(bench.worker, [1], 10)
+    assert held["stop_s"] >= 0
+    bench.keep(bench.queue.stopped(claim.stage_id, claim.fence))
+    assert bench.kinds(job)[-2:] == ["stage.cancelled a", "job.cancelled"]
+    assert bench.stop(job) is None
+
+
+def test_a_cancelled_stage_that_is_lost_stays_cancelled(bench: Bench) -> None:
+    job = bench.submit({"name": "a"})
+    bench.slots(1)
+    claim = bench.started()
+    bench.stop(job)
+    bench.expire(claim)
+    bench.reap()
+    assert bench.job(job)["state"] == "cancelled"
+
+
+def test_a_deadline_fails_the_job(bench: Bench) -> None:
+    job = bench.submit({"name": "a"}, deadline="2020-01-01T00:00:00Z")
+    bench.keep(bench.queue.expire())
+    assert bench.job(job)["state"] == "failed"
+    assert bench.facts[-1]["payload"]["reason"] == "deadline"
+
+
+def test_a_retry_is_a_new_epoch_that_keeps_what_succeeded(bench: Bench) -> None:
+    job = bench.submit({"name": "a"}, {"name": "b", "after": ["a"]}, {"name": "c", "after": ["b"]})
+    bench.slots(1)
+    bench.complete(bench.started())
+    bench.fail(bench.started(), retry=False)
+    assert bench.retry(job) is not None
+    assert bench.stages(job) == {"a": "succeeded", "b": "ready", "c": "blocked"}
+    bench.complete(bench.started())
+    bench.complete(bench.started())
+    kinds = bench.kinds(job)
+    assert [k for k in kinds if k.startswith("job.")] == [
+        "job.queued",
+        "job.started",
+        "job.failed",
+        "job.queued",
+        "job.started",
+        "job.succeeded",
+    ]
+    assert bench.job(job)["epoch"] == 2
+    assert bench.retry(job) is None
+
+
+def test_fan_out_is_inserted_with_the_completion(bench: Bench) -> None:
+    job = bench.submit({"name": "a"}, {"name": "z", "after": ["a"]})
+    bench.slots(4)
+    children = [Child(name=f"part-{i}", agent="noop", params={"ticks": i}) for i in range(2)]
+    fan_out = fan_out_record("a", children, Child(name="merge", agent="noop"))
+    bench.complete(bench.started(), fan_out=fan_out)
+    parts = [bench.claim(message) for message in bench.admit()]
+    assert [p.params for p in parts if p] == [{"ticks": 0}, {"ticks": 1}]
+    for part in parts:
+        assert part is not None
+        bench.complete(part)
+    merge = bench.started()
+    assert merge.after == ("a.part-0", "a.part-1")
+    assert bench.stages(job)["z"] == "blocked"
+    bench.complete(merge)
+    bench.complete(bench.started())
+    assert bench.job(job)["state"] == "succeeded"
+
+
+def test_a_key_that_comes_again_finds_the_first_job(bench: Bench) -> None:
+    first = bench.submit({"name": "a"}, idempotency_key="k", body_hash="h")
+    assert bench.submit({"name": "a"}, idempotency_key="k", body_hash="h") == first
+    count = bench.queue.connection.execute("SELECT count(*) AS n FROM stages").fetchone()
+    assert count == {"n": 1}
+
+
+def test_strays_are_handed_back(bench: Bench) -> None:
+    job = bench.submit({"name": "a"}, {"name": "b"})
+    bench.slots(2)
+    kept, stray = (bench.claim(message, pid=7) for message in bench.admit())
+    assert kept is not None
+    assert stray is not None
+    bench.keep(bench.queue.release_strays(bench.worker, 7, kept.stage_id))
+    assert bench.stages(job) == {"a": "running", "b": "ready"}
+
+
+def test_many_workers_complete_each_stage_once(bench: Bench) -> None:
+    """Four connections claim and complete at once, while a fifth admits and reaps."""
+    jobs = [
+        bench.submit({"name": "a"}, {"name": "b", "after": ["a"]}, {"name": "c", "after": ["a"]})
+        for _ in range(40)
+    ]
+    bench.slots(8)
+    done = threading.Event()
+    errors: list[BaseException] = []
+
+    def work() -> None:
+        connection = postgres.connect(bench.settings.database, "test")
+        try:
+            queue = Queue(connection)
+            while not done.is_set():
+                answer = queue.claim_next("cpu", bench.worker, 1, 10)
+                while answer and (claim := answer.get("claim")):
+                    answer = queue.complete_and_claim(
+                        claim["stage_id"],
+                        claim["fence"],
+                        {},
+                        [],
+                        None,
+                        pool="cpu",
+                        worker=bench.worker,
+                        pid=1,
+                        lease_s=10,
+                    )
+        except BaseException as e:
+            errors.append(e)
+        finally:
+            connection.close()
+
+    threads = [threading.Thread(target=work) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    try:
+        for _ in range(3000):
+            bench.queue.admit("cpu", ahead=1, stale_s=60, readmit_s=1)
+            bench.queue.reap(5, 0)
+            left = bench.queue.connection.execute(
+                "SELECT count(*) AS n FROM jobs WHERE state <> 'succeeded'"
+            ).fetchone()
+            if left == {"n": 0} or errors:
+                break
+    finally:
+        done.set()
+        for thread in threads:
+            thread.join()
+    assert errors == []
+    for job in jobs:
+        bench.facts = bench.queue.connection.execute(
+            "SELECT job_id::text, epoch, seq, kind FROM facts WHERE job_id = %s", [job]
+        ).fetchall()
+        assert len(bench.kinds(job)) == 12
+        assert bench.job(job)["state"] == "succeeded"
