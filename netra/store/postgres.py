@@ -32,6 +32,8 @@ def _options(settings: Database, name: str) -> dict[str, Any]:
         "row_factory": dict_row,
         "connect_timeout": max(2, round(settings.connect_timeout_s)),
         "application_name": f"netra-{name}",
+        # Times leave the database as clients are sent them, whatever the server's own zone.
+        "options": "-c timezone=UTC",
         "keepalives_idle": 5,
         "keepalives_interval": 2,
         "keepalives_count": 3,
