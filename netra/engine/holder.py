@@ -63,7 +63,8 @@ class Holder:
     def close(self) -> None:
         """Stops beating, hands back what the worker still holds, and takes its slots away."""
         self._stop.set()
-        self._thread.join(timeout=5)
+        if self._thread.is_alive():
+            self._thread.join(timeout=5)
         try:
             queue = self._connected()
             facts = queue.release_strays(self.worker, None, None)["facts"]
@@ -73,6 +74,7 @@ class Holder:
             log.warning("left without a word, leases will run out: %s", e)
         finally:
             self._disconnect()
+            self._outbox.close()
 
     def _run(self) -> None:
         while not self._stop.wait(self.settings.queue.heartbeat_s if self._queue else 0.2):

@@ -30,3 +30,6 @@ class Outbox:
         except NetraError as e:
             log.warning("sent facts will be sent again: %s", e)
         return True
+
+    def close(self) -> None:
+        self.redis.close()

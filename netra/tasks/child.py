@@ -152,6 +152,13 @@ class Child:
             self.outbox.send(queue, strays["facts"])
         return self._queue
 
+    def close(self) -> None:
+        """Lets go of all connections; a stage that is held is not handed back."""
+        self._disconnect()
+        self.outbox.close()
+        if self._clickhouse is not None:
+            self._clickhouse.close()
+
     def _disconnect(self) -> None:
         queue, self._queue = self._queue, None
         if queue is not None:

@@ -6,7 +6,7 @@ from collections import Counter
 
 import pytest
 
-from tests.integration.engine.conftest import Bench
+from tests.integration.bench import Bench
 
 
 @pytest.fixture(autouse=True)

@@ -11,7 +11,7 @@ from netra.engine.submit import fan_out_record
 from netra.errors import LeaseLost
 from netra.store import postgres
 from netra.store.queue import Queue
-from tests.integration.engine.conftest import Bench
+from tests.integration.bench import Bench
 
 
 def test_a_stage_runs_to_its_jobs_end(bench: Bench) -> None:

@@ -1,0 +1,98 @@
+"""The worker's parent: what it vouches for, and what it ends."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+
+import pytest
+
+from netra.engine.holder import Holder
+from tests.integration.bench import Bench
+
+
+@pytest.fixture
+def process() -> Iterator[subprocess.Popen[bytes]]:
+    child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"])
+    yield child
+    child.kill()
+    child.wait()
+
+
+@pytest.fixture
+def holder(bench: Bench) -> Iterator[Callable[..., Holder]]:
+    made: list[Holder] = []
+
+    def make(*pids: int) -> Holder:
+        made.append(_holder(bench, *pids))
+        return made[-1]
+
+    yield make
+    for one in made:
+        one.close()
+
+
+def _holder(bench: Bench, *pids: int) -> Holder:
+    return Holder(
+        bench.settings,
+        bench.worker,
+        pool="cpu",
+        host="test",
+        concurrency=1,
+        device="numpy",
+        pids=lambda: pids,
+    )
+
+
+def test_a_beat_renews_the_lease(
+    bench: Bench, holder: Callable[..., Holder], process: subprocess.Popen[bytes]
+) -> None:
+    bench.submit({"name": "a"})
+    bench.slots(1)
+    bench.expire(bench.started(pid=process.pid))
+    holder(process.pid).beat()
+    assert bench.reap() == 0
+    assert process.poll() is None
+
+
+def test_a_stage_past_its_limit_is_ended(
+    bench: Bench, holder: Callable[..., Holder], process: subprocess.Popen[bytes]
+) -> None:
+    job = bench.submit({"name": "a", "limit_s": -1.0})
+    bench.slots(1)
+    bench.started(pid=process.pid)
+    holder(process.pid).beat()
+    assert process.wait(5) != 0
+    assert bench.job(job)["state"] == "failed"
+
+
+def test_a_stage_that_does_not_stop_is_ended(
+    bench: Bench, holder: Callable[..., Holder], process: subprocess.Popen[bytes]
+) -> None:
+    job = bench.submit({"name": "a"})
+    bench.slots(1)
+    bench.started(pid=process.pid)
+    bench.stop(job)
+    keeper = holder(process.pid)
+    keeper.beat()
+    assert process.poll() is None
+    bench.queue.connection.execute(
+        "UPDATE jobs SET stop_requested_at = now() - interval '1 min' WHERE id = %s", [job]
+    )
+    keeper.beat()
+    assert process.wait(5) != 0
+    assert bench.job(job)["state"] == "cancelled"
+
+
+def test_leaving_hands_everything_back(
+    bench: Bench, holder: Callable[..., Holder], process: subprocess.Popen[bytes]
+) -> None:
+    job = bench.submit({"name": "a"})
+    bench.slots(1)
+    bench.started(pid=process.pid)
+    keeper = holder(process.pid)
+    keeper.start()
+    keeper.close()
+    assert bench.stages(job) == {"a": "ready"}
+    assert bench.queue.connection.execute("SELECT * FROM workers").fetchall() == []

@@ -1,0 +1,3 @@
+from tests.integration.fixtures import bench
+
+__all__ = ["bench"]

@@ -1,0 +1,156 @@
+"""A worker's child, run in this process against the real stores."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+from uuid import UUID
+
+import msgspec
+import pytest
+
+from netra import settings as settings_module
+from netra.progress.channels import job_channel
+from netra.settings import Settings
+from netra.store import redis
+from netra.tasks.child import Child
+from tests.integration.bench import Bench
+from tests.integration.tasks import agents
+
+
+@pytest.fixture(autouse=True)
+def _agents(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    agents.known()
+    monkeypatch.setattr(settings_module, "current", lambda: settings)
+
+
+@pytest.fixture
+def child(bench: Bench) -> Iterator[Child]:
+    child = Child(bench.settings, bench.worker, "cpu", "numpy")
+    yield child
+    child.close()
+
+
+def serve(bench: Bench, child: Child) -> None:
+    """Admits what is ready and serves the first wake-up; the child's loop takes the rest."""
+    (message, *_) = bench.admit()
+    child.serve(UUID(message["stage_id"]), message["admission"])
+
+
+def result(bench: Bench, job: UUID, name: str = "a") -> Any:
+    row = bench.queue.connection.execute(
+        "SELECT r.content FROM stage_results r JOIN stages s ON s.id = r.stage_id"
+        " WHERE s.job_id = %s AND s.name = %s",
+        [job, name],
+    ).fetchone()
+    return row["content"] if row else None
+
+
+def test_one_wake_up_serves_all_that_is_admitted(bench: Bench, child: Child) -> None:
+    jobs = [bench.submit({"name": "a"}) for _ in range(3)]
+    bench.slots(3)
+    serve(bench, child)
+    assert [bench.job(job)["state"] for job in jobs] == ["succeeded"] * 3
+
+
+def test_facts_are_published_and_marked(bench: Bench, child: Child) -> None:
+    job = bench.submit({"name": "a", "params": {"ticks": 1}})
+    bench.slots(1)
+    ear = redis.connect(bench.settings.redis).pubsub()
+    ear.subscribe(job_channel("default", str(job)))
+    ear.get_message(timeout=2)
+    serve(bench, child)
+    heard = []
+    while (message := ear.get_message(timeout=0.5)) is not None:
+        heard.append(msgspec.json.decode(message["data"]))
+    ear.close()
+    assert [(m["type"], m.get("kind")) for m in heard] == [
+        ("fact", "job.started"),
+        ("fact", "stage.started"),
+        ("tick", None),
+        ("fact", "stage.succeeded"),
+        ("fact", "job.succeeded"),
+    ]
+    assert heard[2]["fraction"] == 1.0
+    assert {fact["kind"] for fact in bench.queue.unpublished(-60)} == {
+        "job.queued",
+        "stage.admitted",
+    }
+
+
+def test_a_merge_is_given_its_parts_in_order(bench: Bench, child: Child) -> None:
+    job = bench.submit(
+        {"name": "a", "params": {"fan_out": 2}},
+        {"name": "m", "agent": "test-merges", "after": ["a"]},
+    )
+    bench.slots(4)
+    for _ in range(4):
+        serve(bench, child)
+        if bench.job(job)["state"] == "succeeded":
+            break
+    merged = result(bench, job, "m")
+    assert [part["ok"] for part in merged["parts"]] == [True, True]
+    assert merged["upstream"]["noop"]["ok"]
+
+
+@pytest.mark.parametrize(
+    ("agent", "kind"), [("huge", "ResultTooLarge"), ("refuses", "InvalidInput")]
+)
+def test_what_cannot_end_otherwise_is_not_tried_again(
+    bench: Bench, child: Child, agent: str, kind: str
+) -> None:
+    job = bench.submit({"name": "a", "agent": f"test-{agent}"})
+    bench.slots(1)
+    serve(bench, child)
+    assert bench.job(job)["state"] == "failed"
+    row = bench.queue.connection.execute(
+        "SELECT error, attempt FROM stages WHERE job_id = %s", [job]
+    ).fetchone()
+    assert row is not None
+    assert (row["error"]["type"], row["attempt"]) == (kind, 1)
+
+
+def test_missing_data_is_an_answer(bench: Bench, child: Child) -> None:
+    job = bench.submit({"name": "a", "agent": "test-unsupported"})
+    bench.slots(1)
+    serve(bench, child)
+    assert bench.job(job)["state"] == "succeeded"
+    assert result(bench, job)["needs"] == ["prefix_hashes"]
+
+
+def test_a_store_that_is_away_costs_no_attempt(bench: Bench, child: Child) -> None:
+    job = bench.submit({"name": "a", "agent": "test-away"})
+    bench.slots(1)
+    serve(bench, child)
+    row = bench.queue.connection.execute(
+        "SELECT state, failures, lost FROM stages WHERE job_id = %s", [job]
+    ).fetchone()
+    assert row == {"state": "ready", "failures": 0, "lost": 0}
+
+
+def test_a_result_outlives_a_broken_connection(bench: Bench, child: Child) -> None:
+    job = bench.submit({"name": "a", "agent": "test-cuts_the_line"})
+    bench.slots(1)
+    serve(bench, child)
+    assert bench.job(job)["state"] == "succeeded"
+    assert result(bench, job) == {"survived": True}
+
+
+def test_a_stop_request_ends_a_running_stage(bench: Bench, child: Child) -> None:
+    job = bench.submit({"name": "a", "params": {"sleep_s": 30}})
+    bench.slots(1)
+    (message,) = bench.admit()
+    import threading
+
+    stopper = threading.Timer(0.3, lambda: _stop_on_its_own_line(bench, job))
+    stopper.start()
+    child.serve(UUID(message["stage_id"]), message["admission"])
+    stopper.join()
+    assert bench.job(job)["state"] == "cancelled"
+
+
+def _stop_on_its_own_line(bench: Bench, job: UUID) -> None:
+    from netra.store import postgres
+
+    with postgres.connect(bench.settings.database, "test") as connection:
+        connection.execute("SELECT netra_stop(%s, 'cancelled')", [job])
