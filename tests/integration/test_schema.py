@@ -1,0 +1,51 @@
+"""The entities say what the migrations make."""
+
+from __future__ import annotations
+
+import importlib
+import pkgutil
+
+from alembic.autogenerate import compare_metadata
+from alembic.migration import MigrationContext
+from sqlalchemy import create_engine
+
+import netra.models
+from netra.models.base import Base
+from netra.settings import Settings
+from netra.store import migrate, postgres
+
+
+def test_entities_and_migrations_agree(settings: Settings) -> None:
+    for module in pkgutil.iter_modules(netra.models.__path__):
+        importlib.import_module(f"netra.models.{module.name}")
+    engine = create_engine(postgres.dsn(settings.database).replace("://", "+psycopg://", 1))
+    try:
+        with engine.connect() as connection:
+            differences = compare_metadata(MigrationContext.configure(connection), Base.metadata)
+    finally:
+        engine.dispose()
+    assert differences == [] or _only_versions(differences)
+
+
+def _only_versions(differences: list[object]) -> bool:
+    """Alembic's own table is no entity."""
+    return all("alembic_version" in repr(difference) for difference in differences)
+
+
+def test_migrating_again_changes_nothing(settings: Settings) -> None:
+    migrate.migrate_postgres(settings)
+    with postgres.connect(settings.database, "test") as connection:
+        row = connection.execute("SELECT version_num FROM alembic_version").fetchone()
+    assert row == {"version_num": migrate.head()}
+
+
+def test_every_table_names_its_tenant(settings: Settings) -> None:
+    with postgres.connect(settings.database, "test") as connection:
+        rows = connection.execute(
+            "SELECT t.table_name FROM information_schema.tables t"
+            " WHERE t.table_schema = 'public' AND NOT EXISTS ("
+            "   SELECT 1 FROM information_schema.columns c WHERE c.table_name = t.table_name"
+            "   AND c.table_schema = 'public' AND c.column_name = 'tenant_id')"
+        ).fetchall()
+    # Workers serve every tenant; the tenants table is the tenants.
+    assert {row["table_name"] for row in rows} == {"alembic_version", "tenants", "workers"}
