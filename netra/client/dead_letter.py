@@ -1,0 +1,32 @@
+"""Dead letters: listed and replayed."""
+
+from __future__ import annotations
+
+from netra.client.call import Awaiting, Blocking, call, paged
+from netra.client.request import PREFIX, Request, as_json, get
+from netra.schemas.dead_letter import DeadLetter
+from netra.schemas.page import Page
+
+
+class DeadLetterCalls:
+    @paged
+    def list(self, *, page_size: int | None = None) -> Request[Page[DeadLetter]]:
+        """Stages that were given up, newest first."""
+        return get("/dead-letters", as_json(Page[DeadLetter]), limit=page_size)
+
+    @call
+    def replay(self, dead_letter_id: str) -> Request[DeadLetter]:
+        """Runs the stage again."""
+        return Request(
+            method="POST",
+            path=f"{PREFIX}/dead-letters/{dead_letter_id}/replay",
+            read=as_json(DeadLetter),
+        )
+
+
+class DeadLetters(DeadLetterCalls, Blocking):
+    """The tenant's dead letters."""
+
+
+class AsyncDeadLetters(DeadLetterCalls, Awaiting):
+    """The tenant's dead letters."""
