@@ -13,6 +13,9 @@ from netra.schemas.goal import Constraint, Objective
 #: `queued → running → succeeded | failed | cancelled`.
 JOB_STATES = ("queued", "running", "succeeded", "failed", "cancelled")
 
+#: States that end an epoch.
+TERMINAL = ("succeeded", "failed", "cancelled")
+
 LabelName = Annotated[str, Meta(pattern=r"^[A-Za-z0-9][A-Za-z0-9._/-]{0,62}$")]
 LabelValue = Annotated[str, Meta(max_length=200)]
 #: What names a submission, so that repeating it does nothing.
@@ -61,7 +64,7 @@ class Stage(msgspec.Struct, frozen=True, kw_only=True):
     params: dict[str, Any] = {}
 
 
-class Job(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=False):
+class Job(msgspec.Struct, frozen=True, kw_only=True):
     id: str
     workload_id: str | None
     state: str

@@ -1,0 +1,49 @@
+"""Cancelling and retrying jobs: what a person does to a job that is under way or over."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+from uuid import UUID
+
+from netra.errors import Conflict, NotFound
+from netra.store import job as job_store
+from netra.store import queue
+from netra.store.postgres import AsyncConnection
+
+if TYPE_CHECKING:
+    from netra.store.queue import FactMessage
+
+
+async def cancel(connection: AsyncConnection, tenant_id: str, job_id: UUID) -> list[FactMessage]:
+    """Asks the job to stop; asking again changes nothing. The facts are the caller's to publish.
+
+    Raises:
+        NotFound: the tenant has no such job.
+        Conflict: the job has ended.
+    """
+    state = await _state(connection, tenant_id, job_id)
+    answer = await queue.stop(connection, job_id, "cancelled")
+    if answer is None:
+        raise Conflict(f"job {job_id} has ended ({state}); there is nothing to cancel")
+    return answer["facts"]
+
+
+async def retry(connection: AsyncConnection, tenant_id: str, job_id: UUID) -> list[FactMessage]:
+    """Runs the job again from where it failed, in a new epoch; what succeeded is kept.
+
+    Raises:
+        NotFound: the tenant has no such job.
+        Conflict: the job neither failed nor was cancelled.
+    """
+    state = await _state(connection, tenant_id, job_id)
+    answer = await queue.retry(connection, job_id)
+    if answer is None:
+        raise Conflict(f"job {job_id} is {state}; only failed and cancelled jobs can be retried")
+    return answer["facts"]
+
+
+async def _state(connection: AsyncConnection, tenant_id: str, job_id: UUID) -> str:
+    head = await job_store.head(connection, tenant_id, job_id)
+    if head is None:
+        raise NotFound(f"there is no job {job_id}")
+    return head.state

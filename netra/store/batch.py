@@ -1,0 +1,91 @@
+"""Batches: made or found by name, and how far their jobs are."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable
+from typing import Any
+from uuid import UUID
+
+from psycopg import sql
+
+from netra.ids import new_id
+from netra.schemas.batch import Batch
+from netra.schemas.job import TERMINAL
+from netra.schemas.socket import JobHead
+from netra.store.postgres import AsyncConnection
+
+_LIST = sql.SQL("""
+    SELECT b.id::text, b.name, b.created_at, coalesce(s.states, '{{}}') AS states
+    FROM batches b LEFT JOIN LATERAL (
+        SELECT jsonb_object_agg(c.state, c.n) AS states FROM (
+            SELECT state, count(*) AS n FROM jobs WHERE batch_id = b.id GROUP BY state) c) s ON true
+    WHERE b.tenant_id = %(tenant)s {narrowed} ORDER BY b.id DESC LIMIT %(n)s
+""")
+
+
+async def ensure(connection: AsyncConnection, tenant_id: str, name: str) -> UUID:
+    """The id of the tenant's batch of this name, made if it is new."""
+    cursor = await connection.execute(
+        "INSERT INTO batches (id, tenant_id, name) VALUES (%s, %s, %s)"
+        " ON CONFLICT (tenant_id, name) DO UPDATE SET name = excluded.name RETURNING id",
+        [new_id(), tenant_id, name],
+    )
+    row = await cursor.fetchone()
+    assert row is not None
+    return row["id"]
+
+
+async def page(
+    connection: AsyncConnection, tenant_id: str, *, before: UUID | None, n: int
+) -> list[Batch]:
+    """At most `n` batches, newest first, older than `before`."""
+    narrowed = sql.SQL("AND b.id < %(before)s") if before else sql.SQL("")
+    cursor = await connection.execute(
+        _LIST.format(narrowed=narrowed), {"tenant": tenant_id, "before": before, "n": n}
+    )
+    return [_batch(row) for row in await cursor.fetchall()]
+
+
+async def show(connection: AsyncConnection, tenant_id: str, batch_id: UUID) -> Batch | None:
+    cursor = await connection.execute(
+        _LIST.format(narrowed=sql.SQL("AND b.id = %(id)s")),
+        {"tenant": tenant_id, "id": batch_id, "n": 1},
+    )
+    row = await cursor.fetchone()
+    return _batch(row) if row else None
+
+
+async def heads(connection: AsyncConnection, tenant_id: str, batch_id: UUID) -> list[JobHead]:
+    """Where each job of the batch stands, oldest first."""
+    cursor = await connection.execute(
+        "SELECT id::text, state, epoch, seq FROM jobs WHERE batch_id = %s AND tenant_id = %s"
+        " ORDER BY id",
+        [batch_id, tenant_id],
+    )
+    return [JobHead(**row) for row in await cursor.fetchall()]
+
+
+async def unfinished(connection: AsyncConnection, tenant_id: str, batch_id: UUID) -> list[UUID]:
+    """The jobs of the batch that have not ended, newest first."""
+    cursor = await connection.execute(
+        "SELECT id FROM jobs WHERE batch_id = %s AND tenant_id = %s"
+        " AND state IN ('queued', 'running') ORDER BY id DESC",
+        [batch_id, tenant_id],
+    )
+    return [row["id"] for row in await cursor.fetchall()]
+
+
+def count_states(heads: Iterable[JobHead]) -> dict[str, int]:
+    return dict(Counter(head.state for head in heads))
+
+
+def finished(states: dict[str, int]) -> int:
+    """How many of the jobs counted in `states` have ended."""
+    return sum(n for state, n in states.items() if state in TERMINAL)
+
+
+def _batch(row: dict[str, Any]) -> Batch:
+    total = sum(row["states"].values())
+    ended = finished(row["states"])
+    return Batch(**row, total=total, finished=ended, progress=ended / total if total else None)

@@ -1,0 +1,111 @@
+"""Jobs, read for clients. What changes a job is in `queue`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, LiteralString
+from uuid import UUID
+
+import msgspec
+from psycopg import sql
+from psycopg.types.json import Jsonb
+
+from netra.schemas.job import Job, Stage
+from netra.schemas.socket import JobHead
+from netra.store.postgres import AsyncConnection
+
+_COLUMNS = sql.SQL("""
+    j.id::text, j.workload_id::text, j.batch_id::text, j.pipeline, j.state, j.epoch, j.seq,
+    j.priority, j.labels, j.deadline, j.stop_reason, j.created_at, j.started_at, j.finished_at,
+    n.total AS stages_total, n.total - j.stages_left AS stages_ended
+""")
+_FROM = sql.SQL("""
+    FROM jobs j CROSS JOIN LATERAL (SELECT count(*) AS total FROM stages s WHERE s.job_id = j.id) n
+""")
+_STAGES = """
+    SELECT id::text, name, agent, pool, state, attempt, worker_id::text AS worker, started_at,
+        finished_at, error, after, params
+    FROM stages WHERE job_id = %s AND tenant_id = %s ORDER BY position, name
+"""
+
+
+@dataclass(frozen=True, kw_only=True)
+class JobFilter:
+    """Which jobs to list; None and empty: all."""
+
+    states: tuple[str, ...] = ()
+    workload_id: UUID | None = None
+    batch_id: UUID | None = None
+    pipeline: str | None = None
+    #: Labels that a job must carry, among others.
+    labels: Mapping[str, str] = field(default_factory=dict)
+
+    def conditions(self) -> tuple[list[sql.SQL], dict[str, Any]]:
+        """The parts of a WHERE clause, and their parameters."""
+        chosen: list[tuple[LiteralString, str, Any]] = []
+        if self.states:
+            chosen.append(("j.state = ANY(%(states)s)", "states", list(self.states)))
+        if self.workload_id:
+            chosen.append(("j.workload_id = %(workload)s", "workload", self.workload_id))
+        if self.batch_id:
+            chosen.append(("j.batch_id = %(batch)s", "batch", self.batch_id))
+        if self.pipeline:
+            chosen.append(("j.pipeline = %(pipeline)s", "pipeline", self.pipeline))
+        if self.labels:
+            chosen.append(("j.labels @> %(labels)s", "labels", Jsonb(dict(self.labels))))
+        return [sql.SQL(text) for text, _, _ in chosen], {name: v for _, name, v in chosen}
+
+
+async def page(
+    connection: AsyncConnection, tenant_id: str, wanted: JobFilter, *, before: UUID | None, n: int
+) -> list[Job]:
+    """At most `n` jobs, newest first, older than `before`; without stages and goal."""
+    where, values = wanted.conditions()
+    where.append(sql.SQL("j.tenant_id = %(tenant)s"))
+    if before:
+        where.append(sql.SQL("j.id < %(before)s"))
+    query = sql.SQL("SELECT {columns} {tables} WHERE {where} ORDER BY j.id DESC LIMIT %(n)s")
+    cursor = await connection.execute(
+        query.format(columns=_COLUMNS, tables=_FROM, where=sql.SQL(" AND ").join(where)),
+        {**values, "tenant": tenant_id, "before": before, "n": n},
+    )
+    return [msgspec.convert(row, Job) for row in await cursor.fetchall()]
+
+
+async def show(connection: AsyncConnection, tenant_id: str, job_id: UUID) -> Job | None:
+    """The job with its goal and stages; None if there is none, or it is somebody else's."""
+    async with connection.pipeline():
+        jobs = await connection.execute(
+            sql.SQL("SELECT {}, j.goal {} WHERE j.id = %s AND j.tenant_id = %s").format(
+                _COLUMNS, _FROM
+            ),
+            [job_id, tenant_id],
+        )
+        stages = await connection.execute(_STAGES, [job_id, tenant_id])
+        row = await jobs.fetchone()
+        rows = await stages.fetchall()
+    if row is None:
+        return None
+    found = tuple(msgspec.convert(r, Stage) for r in rows)
+    return msgspec.structs.replace(msgspec.convert(row, Job), stages=found)
+
+
+async def head(connection: AsyncConnection, tenant_id: str, job_id: UUID) -> JobHead | None:
+    """Where the job stands: state, epoch and last seq."""
+    cursor = await connection.execute(
+        "SELECT id::text, state, epoch, seq FROM jobs WHERE id = %s AND tenant_id = %s",
+        [job_id, tenant_id],
+    )
+    row = await cursor.fetchone()
+    return JobHead(**row) if row else None
+
+
+async def unfinished(connection: AsyncConnection, workload_id: UUID) -> int:
+    """How many jobs of a workload have not ended."""
+    cursor = await connection.execute(
+        "SELECT count(*) AS n FROM jobs WHERE workload_id = %s AND state IN ('queued', 'running')",
+        [workload_id],
+    )
+    row = await cursor.fetchone()
+    return row["n"] if row else 0

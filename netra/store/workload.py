@@ -1,0 +1,143 @@
+"""Workloads, read and removed. The ingests that fill them are written by `ingest`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID
+
+import msgspec
+import psycopg
+from psycopg import sql
+
+from netra.errors import Conflict, Problem
+from netra.ids import new_id
+from netra.schemas.workload import Ingest, Workload
+from netra.store.postgres import AsyncConnection
+
+_LIST = sql.SQL("""
+    SELECT w.id::text, w.name, w.anchored, w.events, w.min_ts, w.max_ts, w.created_at,
+        CASE WHEN EXISTS (SELECT 1 FROM ingests i WHERE i.workload_id = w.id
+                AND i.state = 'running') THEN 'ingesting'
+            WHEN w.events = 0 THEN 'empty' ELSE 'ready' END AS state
+    FROM workloads w
+    WHERE w.tenant_id = %(tenant)s AND w.deleted_at IS NULL {narrowed}
+    ORDER BY w.id DESC LIMIT %(n)s
+""")
+_INGESTS = """
+    SELECT id::text, state, source_name, format, rows, events, duplicates, started_at,
+        finished_at, error FROM ingests WHERE workload_id = %s ORDER BY id DESC LIMIT 1000
+"""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Readable:
+    """What a job reads: the workload, and the ingests that are visible now."""
+
+    id: UUID
+    ingests: tuple[str, ...]
+    events: int
+    #: An ingest is running, so that what is visible is about to change.
+    ingesting: bool
+
+
+async def create(connection: AsyncConnection, tenant_id: str, name: str) -> UUID:
+    """An empty workload.
+
+    Raises:
+        Conflict: the tenant has one of this name.
+    """
+    workload_id = new_id()
+    try:
+        await connection.execute(
+            "INSERT INTO workloads (id, tenant_id, name) VALUES (%s, %s, %s)",
+            [workload_id, tenant_id, name],
+        )
+    except psycopg.errors.UniqueViolation as e:
+        problem = Problem(
+            where="name",
+            problem="the name is taken; append to that workload, or choose another",
+            got=name,
+        )
+        raise Conflict(f"there is a workload {name!r} already", [problem]) from e
+    return workload_id
+
+
+async def discard(connection: AsyncConnection, workload_id: UUID) -> None:
+    """Takes back a workload that never got an event, with the ingests that failed to give any."""
+    async with connection.transaction():
+        await connection.execute(
+            "DELETE FROM ingests WHERE workload_id = %s AND state = 'failed'", [workload_id]
+        )
+        await connection.execute(
+            "DELETE FROM workloads w WHERE id = %(id)s AND events = 0"
+            " AND NOT EXISTS (SELECT 1 FROM ingests WHERE workload_id = %(id)s)"
+            " AND NOT EXISTS (SELECT 1 FROM jobs WHERE workload_id = %(id)s)",
+            {"id": workload_id},
+        )
+
+
+async def page(
+    connection: AsyncConnection, tenant_id: str, *, before: UUID | None, n: int
+) -> list[Workload]:
+    """At most `n` workloads, newest first, older than `before`; without their ingests."""
+    narrowed = sql.SQL("AND w.id < %(before)s") if before else sql.SQL("")
+    cursor = await connection.execute(
+        _LIST.format(narrowed=narrowed), {"tenant": tenant_id, "before": before, "n": n}
+    )
+    return [msgspec.convert(row, Workload) for row in await cursor.fetchall()]
+
+
+async def show(connection: AsyncConnection, tenant_id: str, ref: str) -> Workload | None:
+    """The workload of this id or name; None if there is none, or it is somebody else's."""
+    narrowed, values = _reference(ref)
+    cursor = await connection.execute(
+        _LIST.format(narrowed=narrowed), {**values, "tenant": tenant_id, "n": 1}
+    )
+    row = await cursor.fetchone()
+    if row is None:
+        return None
+    ingests = await connection.execute(_INGESTS, [row["id"]])
+    found = tuple(msgspec.convert(r, Ingest) for r in await ingests.fetchall())
+    return msgspec.structs.replace(msgspec.convert(row, Workload), ingests=found)
+
+
+async def readable(connection: AsyncConnection, tenant_id: str, ref: str) -> Readable | None:
+    """What a job submitted now would read; the workload stays until the transaction ends."""
+    return await _held(connection, tenant_id, ref, sql.SQL("FOR KEY SHARE OF w"))
+
+
+async def lock(connection: AsyncConnection, tenant_id: str, ref: str) -> Readable | None:
+    """As `readable`, but nobody can submit a job of the workload until the transaction ends."""
+    return await _held(connection, tenant_id, ref, sql.SQL("FOR UPDATE OF w"))
+
+
+async def _held(
+    connection: AsyncConnection, tenant_id: str, ref: str, how: sql.SQL
+) -> Readable | None:
+    narrowed, values = _reference(ref)
+    query = sql.SQL(
+        "SELECT w.id, w.events, ARRAY(SELECT i.id::text FROM ingests i"
+        " WHERE i.workload_id = w.id AND i.state = 'visible' ORDER BY i.id) AS ingests,"
+        " EXISTS (SELECT 1 FROM ingests i WHERE i.workload_id = w.id AND i.state = 'running')"
+        " AS ingesting FROM workloads w"
+        " WHERE w.tenant_id = %(tenant)s AND w.deleted_at IS NULL {} {}"
+    ).format(narrowed, how)
+    cursor = await connection.execute(query, {**values, "tenant": tenant_id})
+    row = await cursor.fetchone()
+    return Readable(**{**row, "ingests": tuple(row["ingests"])}) if row else None
+
+
+async def delete(connection: AsyncConnection, workload_id: UUID) -> None:
+    """Hides the workload; its events are swept later."""
+    await connection.execute(
+        "UPDATE workloads SET deleted_at = clock_timestamp() WHERE id = %s", [workload_id]
+    )
+
+
+def _reference(ref: str) -> tuple[sql.SQL, dict[str, Any]]:
+    """A condition by id where `ref` is one, else by name."""
+    try:
+        return sql.SQL("AND w.id = %(id)s"), {"id": UUID(ref)}
+    except ValueError:
+        return sql.SQL("AND w.name = %(name)s"), {"name": ref}
