@@ -164,6 +164,9 @@ ALIASES = {
     "ASYNC_MAX_WORKERS": ("api", "async_max_workers"),
 }
 
+#: Where a client finds the API and how it shows who it is: not this process's settings.
+CLIENT_VARIABLES = ("NETRA_API_URL", "NETRA_API_KEY")
+
 
 def load(environ: Mapping[str, str] | None = None) -> Settings:
     """Settings from files and `environ` (default: the process's environment).
@@ -187,7 +190,7 @@ def load(environ: Mapping[str, str] | None = None) -> Settings:
     for group in Settings.__struct_fields__:
         prefix = f"NETRA_{group.upper()}_"
         for variable, value in environ.items():
-            if variable.startswith(prefix):
+            if variable.startswith(prefix) and variable not in CLIENT_VARIABLES:
                 key = variable.removeprefix(prefix).lower()
                 merged.setdefault(group, {})[key] = _listed(group, key, value)
     try:

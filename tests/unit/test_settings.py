@@ -20,6 +20,11 @@ def test_names_that_other_tools_set_are_understood() -> None:
     assert settings.api.async_max_workers == 7
 
 
+def test_what_tells_a_client_where_the_api_is_is_no_setting() -> None:
+    plain = load({})
+    assert load({"NETRA_API_URL": "http://a", "NETRA_API_KEY": "k"}) == plain
+
+
 def test_lists_are_split_at_commas() -> None:
     settings = load({"NETRA_API_ALLOWED_ORIGINS": "https://a.example, https://b.example"})
     assert settings.api.allowed_origins == ("https://a.example", "https://b.example")
