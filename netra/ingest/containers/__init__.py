@@ -1,0 +1,1 @@
+"""CSV, JSONL and Parquet files -> blocks of rows, in bounded memory."""

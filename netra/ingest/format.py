@@ -1,0 +1,57 @@
+"""What a trace format is: a container, the columns it must have, and what they mean."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Literal, Protocol
+
+import pyarrow as pa
+
+from netra.ingest.rows import Rows
+
+Container = Literal["csv", "jsonl", "parquet"]
+
+
+class Format(Protocol):
+    """A trace format. One file each, in `netra/ingest/formats/`."""
+
+    @property
+    def name(self) -> str:
+        """What `--format` calls it."""
+        ...
+
+    @property
+    def aliases(self) -> tuple[str, ...]:
+        """Other names that `--format` understands."""
+        ...
+
+    @property
+    def about(self) -> str:
+        """What it is, for a person, one line."""
+        ...
+
+    @property
+    def container(self) -> Container: ...
+
+    @property
+    def required(self) -> tuple[str, ...]:
+        """Columns without which a file is not of this format."""
+        ...
+
+    @property
+    def types(self) -> Mapping[str, pa.DataType]:
+        """JSONL: types that must not be guessed."""
+        ...
+
+    @property
+    def relative(self) -> bool | None:
+        """Whether times count from the trace's own start. None: the file's first time decides."""
+        ...
+
+    def events(self, rows: Rows) -> dict[str, pa.Array]:
+        """Event columns by name; `ts` of relative formats counts from 1970.
+
+        What is wrong is noted in `rows.problems`. Columns that the format cannot know are left
+        out. Without `event_id` the events get content hashes.
+        """
+        ...

@@ -1,0 +1,88 @@
+"""Reads a trace file with no store at all: for `netra analyze`, tests and benchmarks."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from datetime import datetime
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from netra.ingest.schema import select
+from netra.ingest.trace import Trace, TraceInfo
+
+#: Rows of a batch that `events` hands out.
+_BATCH_ROWS = 16_384
+
+
+def read(
+    path: Path, format: str | None = None, start: datetime | None = None
+) -> tuple[TraceInfo, Iterator[pa.RecordBatch]]:
+    """The trace's events in file order, in batches of `schema.TRACE_SCHEMA`, in bounded memory.
+
+    Raises:
+        InvalidInput, InvalidEvents: see `Trace`; while iterating too.
+    """
+    trace = Trace(path, format=format, start=start)
+    return trace.info, (piece.batch for piece in trace.pieces)
+
+
+def events(
+    path: Path,
+    columns: Sequence[str],
+    format: str | None = None,
+    start: datetime | None = None,
+) -> tuple[TraceInfo, int, Callable[[], Iterator[pa.RecordBatch]]]:
+    """The trace as a workload's events: as `store.events.stream` gives them once it is ingested.
+
+    Keeps `columns` of the whole trace in memory, ordered by (ts, row), repeated event ids left
+    out. Returns what the trace is, how many events it has, and a function that streams them.
+
+    Raises:
+        InvalidInput, InvalidEvents: see `Trace`.
+    """
+    info, batches = read(path, format, start)
+    kept = dict.fromkeys((*columns, "ts", "event_id"))
+    table = pa.Table.from_batches([batch.select(list(kept)) for batch in batches])
+    order = _first_of_each(table["event_id"])
+    ts = pc.cast(table["ts"], pa.int64()).to_numpy()
+    if order is None and bool((ts[1:] >= ts[:-1]).all()):
+        ordered = table
+    else:
+        rows = np.arange(len(ts)) if order is None else order
+        rows = rows[np.argsort(ts[rows], kind="stable")]
+        ordered = _Taken(table, pa.array(rows))
+    schema = select(columns)
+
+    def stream() -> Iterator[pa.RecordBatch]:
+        for batch in ordered.to_batches(_BATCH_ROWS):
+            yield batch.select(schema.names)
+
+    return info, ordered.num_rows, stream
+
+
+def _first_of_each(ids: pa.ChunkedArray) -> np.ndarray | None:
+    """The row of each id's first occurrence, in file order, or None if no id is repeated."""
+    codes = ids.combine_chunks().dictionary_encode()
+    if isinstance(codes, pa.ChunkedArray):
+        codes = codes.combine_chunks()
+    if len(codes.dictionary) == len(codes):
+        return None
+    _, first = np.unique(codes.indices.to_numpy(), return_index=True)
+    return np.sort(first)
+
+
+class _Taken:
+    """Rows of a table in another order, gathered a batch at a time: no second copy of it all."""
+
+    def __init__(self, table: pa.Table, rows: pa.Array) -> None:
+        self._table = table
+        self._rows = rows
+        self.num_rows = len(rows)
+
+    def to_batches(self, max_chunksize: int) -> Iterator[pa.RecordBatch]:
+        for at in range(0, self.num_rows, max_chunksize):
+            taken = self._table.take(self._rows.slice(at, max_chunksize))
+            yield from taken.combine_chunks().to_batches()
