@@ -49,19 +49,19 @@ class Scheduler:
         self.beat = beat
         self.outbox = Outbox(settings)
         self.stop = threading.Event()
+        #: How long to wait for a database that is away; grows while it stays away.
+        self._delay_s = 0.1
         self._reaped_at = self._swept_at = float("-inf")
 
     def run(self) -> None:
         """Until `stop` is set. A database that is away is waited for."""
-        delay = 0.1
         while not self.stop.is_set():
             try:
                 self._serve()
-                delay = 0.1
             except (NetraError, psycopg.Error) as e:
-                log.warning("trying again in %.1f s: %s", delay, e)
-                self.stop.wait(delay)
-                delay = min(delay * 2, 2.0)
+                log.warning("trying again in %.1f s: %s", self._delay_s, e)
+                self.stop.wait(self._delay_s)
+                self._delay_s = min(self._delay_s * 2, 2.0)
 
     def _serve(self) -> None:
         database = self.settings.database
@@ -81,6 +81,7 @@ class Scheduler:
                         wait_s = min(max(wait_s * 2, 0.005), self.settings.queue.poll_s)
                     case _:
                         wait_s = self.settings.queue.poll_s
+                self._delay_s = 0.1
                 if self.beat:
                     self.beat()
                 with postgres.unavailable():

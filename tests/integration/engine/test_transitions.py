@@ -110,6 +110,21 @@ def test_leases_are_renewed_for_living_processes_only(bench: Bench) -> None:
     assert bench.queue.should_stop(dead.stage_id, dead.fence)
 
 
+def test_what_a_dead_process_held_is_free_at_once(bench: Bench) -> None:
+    bench.submit({"name": "a"}, {"name": "b"})
+    bench.slots(2)
+    old, new = (bench.claim(message, pid=12) for message in bench.admit())
+    assert old is not None
+    assert new is not None
+    bench.queue.connection.execute(
+        "UPDATE stages SET started_at = now() - interval '5 s' WHERE id = %s", [old.stage_id]
+    )
+    assert bench.queue.heartbeat(bench.worker, [11], 10) == []
+    assert bench.reap() == 1
+    assert bench.queue.should_stop(old.stage_id, old.fence)
+    assert not bench.queue.should_stop(new.stage_id, new.fence)
+
+
 def test_a_lease_is_spared_just_after_the_database_started(bench: Bench) -> None:
     bench.submit({"name": "a"})
     bench.slots(1)

@@ -417,11 +417,16 @@ BEGIN
     RETURN jsonb_build_object('facts', netra_end(netra_hold(p_stage, p_fence), 'cancelled', NULL));
 END $$;
 
--- Renews the leases of what a worker's living processes run, and says what should stop.
+-- Renews the leases of what a worker's living processes run, and says what should stop. What a
+-- dead process held is free at once; a process born after the list was made gets the benefit of
+-- the doubt.
 CREATE FUNCTION netra_heartbeat(p_worker uuid, p_pids int[], p_lease_s float8)
 RETURNS TABLE (stage_id uuid, fence bigint, worker_pid int, over_s float8, stop_s float8)
 LANGUAGE sql AS $$
     UPDATE workers SET heartbeat_at = clock_timestamp() WHERE id = p_worker;
+    UPDATE stages SET lease_until = clock_timestamp()
+    WHERE worker_id = p_worker AND state = 'running' AND worker_pid <> ALL(p_pids)
+        AND started_at < clock_timestamp() - interval '2 s' AND lease_until > clock_timestamp();
     WITH beat AS (
         UPDATE stages s SET lease_until = clock_timestamp() + make_interval(secs => p_lease_s)
         WHERE s.worker_id = p_worker AND s.state = 'running' AND s.worker_pid = ANY(p_pids)
