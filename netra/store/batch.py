@@ -56,14 +56,18 @@ async def show(connection: AsyncConnection, tenant_id: str, batch_id: UUID) -> B
     return _batch(row) if row else None
 
 
-async def heads(connection: AsyncConnection, tenant_id: str, batch_id: UUID) -> list[JobHead]:
-    """Where each job of the batch stands, oldest first."""
+async def heads(
+    connection: AsyncConnection, tenant_id: str, batch_id: UUID
+) -> list[JobHead] | None:
+    """Where each job of the batch stands, oldest first; None if the tenant has no such batch."""
     cursor = await connection.execute(
-        "SELECT id::text, state, epoch, seq FROM jobs WHERE batch_id = %s AND tenant_id = %s"
-        " ORDER BY id",
+        "SELECT j.id::text, j.state, j.epoch, j.seq FROM batches b"
+        " LEFT JOIN jobs j ON j.batch_id = b.id AND j.tenant_id = b.tenant_id"
+        " WHERE b.id = %s AND b.tenant_id = %s ORDER BY j.id",
         [batch_id, tenant_id],
     )
-    return [JobHead(**row) for row in await cursor.fetchall()]
+    rows = await cursor.fetchall()
+    return [JobHead(**row) for row in rows if row["id"]] if rows else None
 
 
 async def unfinished(connection: AsyncConnection, tenant_id: str, batch_id: UUID) -> list[UUID]:

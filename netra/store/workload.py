@@ -104,28 +104,28 @@ async def show(connection: AsyncConnection, tenant_id: str, ref: str) -> Workloa
 
 async def readable(connection: AsyncConnection, tenant_id: str, ref: str) -> Readable | None:
     """What a job submitted now would read; the workload stays until the transaction ends."""
-    return await _held(connection, tenant_id, ref, sql.SQL("FOR KEY SHARE OF w"))
-
-
-async def lock(connection: AsyncConnection, tenant_id: str, ref: str) -> Readable | None:
-    """As `readable`, but nobody can submit a job of the workload until the transaction ends."""
-    return await _held(connection, tenant_id, ref, sql.SQL("FOR UPDATE OF w"))
-
-
-async def _held(
-    connection: AsyncConnection, tenant_id: str, ref: str, how: sql.SQL
-) -> Readable | None:
     narrowed, values = _reference(ref)
     query = sql.SQL(
         "SELECT w.id, w.events, ARRAY(SELECT i.id::text FROM ingests i"
         " WHERE i.workload_id = w.id AND i.state = 'visible' ORDER BY i.id) AS ingests,"
         " EXISTS (SELECT 1 FROM ingests i WHERE i.workload_id = w.id AND i.state = 'running')"
         " AS ingesting FROM workloads w"
-        " WHERE w.tenant_id = %(tenant)s AND w.deleted_at IS NULL {} {}"
-    ).format(narrowed, how)
+        " WHERE w.tenant_id = %(tenant)s AND w.deleted_at IS NULL {} FOR KEY SHARE OF w"
+    ).format(narrowed)
     cursor = await connection.execute(query, {**values, "tenant": tenant_id})
     row = await cursor.fetchone()
     return Readable(**{**row, "ingests": tuple(row["ingests"])}) if row else None
+
+
+async def lock(connection: AsyncConnection, tenant_id: str, ref: str) -> Readable | None:
+    """As `readable`, but no job and no ingest of it can begin until the transaction ends."""
+    narrowed, values = _reference(ref)
+    query = sql.SQL(
+        "SELECT 1 FROM workloads w WHERE tenant_id = %(tenant)s AND deleted_at IS NULL {}"
+        " FOR UPDATE"
+    ).format(narrowed)
+    await connection.execute(query, {**values, "tenant": tenant_id})
+    return await readable(connection, tenant_id, ref)
 
 
 async def delete(connection: AsyncConnection, workload_id: UUID) -> None:

@@ -1,0 +1,79 @@
+"""A message to a follower: what is needed to order it, beside the text that is sent."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import msgspec
+
+from netra.store.fact import FactRow
+
+#: Kinds of the facts that end an epoch.
+TERMINAL = ("job.succeeded", "job.failed", "job.cancelled")
+
+
+class Position(NamedTuple):
+    """The last fact seen of a job. `(1, 0)` is before the first."""
+
+    epoch: int
+    seq: int
+
+    def __str__(self) -> str:
+        return f"{self.epoch}-{self.seq}"
+
+    @classmethod
+    def parse(cls, text: str) -> Position | None:
+        """From `epoch-seq`; None if it is not one."""
+        epoch, dash, seq = text.partition("-")
+        if not (dash and epoch.isascii() and epoch.isdigit() and seq.isascii() and seq.isdigit()):
+            return None
+        return cls(int(epoch), int(seq))
+
+
+#: Before a job's first fact.
+START = Position(1, 0)
+
+
+class Message(msgspec.Struct, frozen=True, gc=False):
+    """A fact or a tick. Other fields of the JSON are carried in `raw` alone."""
+
+    type: str
+    job_id: str
+    epoch: int = 0
+    seq: int = 0
+    kind: str = ""
+    stage: str | None = None
+    raw: bytes = b""
+
+    @property
+    def position(self) -> Position:
+        return Position(self.epoch, self.seq)
+
+    @classmethod
+    def from_row(cls, row: FactRow) -> Message:
+        return cls("fact", row.job_id, row.epoch, row.seq, row.kind, row.stage, row.raw.encode())
+
+
+class _Head(msgspec.Struct, gc=False):
+    """What is read of a message; its `raw` cannot be given by the sender."""
+
+    type: str
+    job_id: str
+    epoch: int = 0
+    seq: int = 0
+    kind: str = ""
+    stage: str | None = None
+
+
+_decode = msgspec.json.Decoder(_Head).decode
+
+
+def read(raw: bytes) -> Message | None:
+    """The message in what came over a channel; None if it is neither fact nor tick."""
+    try:
+        head = _decode(raw)
+    except msgspec.DecodeError:
+        return None
+    if head.type not in ("fact", "tick"):
+        return None
+    return Message(head.type, head.job_id, head.epoch, head.seq, head.kind, head.stage, raw)
