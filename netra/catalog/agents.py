@@ -12,6 +12,7 @@ import msgspec
 
 from netra.catalog import params
 from netra.errors import InvalidInput, Problem
+from netra.models.event import EVENT_COLUMN_NAMES
 
 Pool = Literal["cpu", "gpu"]
 
@@ -109,5 +110,30 @@ register(
         params=params.NoopParams,
         short=True,
         internal=True,
+    )
+)
+register(
+    AgentSpec(
+        name="triage",
+        summary="Judges what the workload can answer: which columns, levers and parts of the goal.",
+        pool="cpu",
+        path="netra.agents.triage:run",
+        columns=tuple(c for c in EVENT_COLUMN_NAMES if c not in ("event_id", "attributes")),
+    )
+)
+register(
+    AgentSpec(
+        name="profile",
+        summary="Usage, cost at list prices, latency percentiles, errors, trend and seasons.",
+        pool="cpu",
+        path="netra.agents.profile:run",
+        params=params.ProfileParams,
+        columns=(
+            *("ts", "provider", "model", "app", "feature", "user_id", "tool_name", "operation"),
+            *("environment", "session_id", "input_tokens", "output_tokens", "cached_input_tokens"),
+            *("cache_write_tokens", "reasoning_tokens", "queued_ms", "ttft_ms", "latency_ms"),
+            *("status", "error_code", "cost_usd", "quality"),
+        ),
+        upstream=("triage",),
     )
 )

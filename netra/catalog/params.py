@@ -28,3 +28,8 @@ class NoopParams(Params, frozen=True, kw_only=True):
     fan_out: Annotated[int, Meta(ge=0, le=1000)] = 0
     #: Size of the result's payload, bytes.
     result_bytes: Annotated[int, Meta(ge=0, le=250_000)] = 0
+
+
+class ProfileParams(Params, frozen=True, kw_only=True):
+    #: Rows of each usage table; the rest is added up in one more.
+    rows: Annotated[int, Meta(ge=1, le=100)] = 30
