@@ -8,8 +8,6 @@ in the file lies in 1970, all times count from an unknown start.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
 import pyarrow as pa
 
 from netra.ingest.attributes import ATTRIBUTE_MAP, merged
@@ -37,16 +35,13 @@ _IGNORED = tuple(c.name for c in OWNER_COLUMNS)
 
 class NetraEvents:
     required = ("ts",)
-    #: Arrow would guess floats for 64-bit hashes, and lose their last digits.
-    types: ClassVar[Mapping[str, pa.DataType]] = {
-        "prefix_hashes": HASHES,
-        "prompt_hash": pa.uint64(),
-    }
     relative = None
 
     def __init__(self, container: Container) -> None:
         self.container: Container = container
         self.name = f"netra-{container}"
+        # Arrow would guess floats for 64-bit hashes, and lose their last digits.
+        self.types = {"prefix_hashes": HASHES, "prompt_hash": pa.uint64()}
         self.aliases: tuple[str, ...] = (container,)
         self.about = (
             f"Netra's own schema ({container.upper() if container != 'parquet' else 'Parquet'})"

@@ -1,0 +1,93 @@
+"""Which rows of a new ingest are new events, in bounded memory, and only those kept.
+
+Ids are compared in buckets of about `_BUCKET_ROWS`, so that ClickHouse holds one bucket's ids at
+a time, however large the workload.
+"""
+
+# ruff: noqa: S608 - the text is put together from names in this code and from UUIDs
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from netra.models.event import EVENT_COLUMN_NAMES
+from netra.store.clickhouse import unavailable
+from netra.store.events import TABLE, Scope
+
+if TYPE_CHECKING:
+    from clickhouse_connect.driver.client import Client
+
+_BUCKET_ROWS = 2_000_000
+#: Small blocks: rows with long hash lists are moved as well.
+_MOVE_SETTINGS = {
+    "max_threads": 1,
+    "max_insert_threads": 1,
+    "min_insert_block_size_rows": 50_000,
+    "min_insert_block_size_bytes": 64 << 20,
+}
+
+
+def buckets(rows: int) -> int:
+    """In how many parts to compare the ids of `rows` rows."""
+    return max(1, -(-rows // _BUCKET_ROWS))
+
+
+def count(client: Client, scope: Scope) -> int:
+    """How many rows the ingests in `scope` have."""
+    with unavailable():
+        query = f"SELECT count() FROM {TABLE} WHERE {scope.sql()}"
+        return client.query(query, scope.parameters()).result_rows[0][0]
+
+
+def count_new(
+    client: Client, fresh: Scope, seen: Scope, parts: int, alive: Callable[[], None]
+) -> int:
+    """How many different event ids of `fresh` are not in `seen`. Calls `alive` for each part.
+
+    Raises:
+        StoreUnavailable: ClickHouse does not answer.
+    """
+    total = 0
+    for part in range(parts):
+        alive()
+        query = f"SELECT count() FROM ({_new_ids(fresh, seen, 'event_id', part, parts)})"
+        with unavailable():
+            total += client.query(query, fresh.parameters()).result_rows[0][0]
+    return total
+
+
+def keep_new(
+    client: Client,
+    fresh: Scope,
+    seen: Scope,
+    target: Scope,
+    parts: int,
+    alive: Callable[[], None],
+) -> None:
+    """Copies the first row of each new event of `fresh` to the ingest of `target`.
+
+    Raises:
+        StoreUnavailable: ClickHouse does not answer.
+    """
+    (ingest_id,) = target.ingest_ids
+    kept = ", ".join(("tenant_id", "workload_id", "row", *EVENT_COLUMN_NAMES))
+    for part in range(parts):
+        alive()
+        # Rows are numbered through, so the numbers of the rows to keep make a small set.
+        first_rows = _new_ids(fresh, seen, "min(row)", part, parts)
+        statement = (
+            f"INSERT INTO {TABLE} (ingest_id, {kept}) SELECT toUUID('{ingest_id}'), {kept}"
+            f" FROM {TABLE} WHERE {fresh.sql()} AND row IN ({first_rows})"
+        )
+        with unavailable():
+            client.command(statement, fresh.parameters(), settings=_MOVE_SETTINGS)
+
+
+def _new_ids(fresh: Scope, seen: Scope, what: str, part: int, parts: int) -> str:
+    """A query of one row for each event id of `fresh` that is not in `seen`."""
+    bucket = f" AND sipHash64(event_id) % {parts} = {part}" if parts > 1 else ""
+    query = f"SELECT {what} FROM {TABLE} WHERE {fresh.sql()}{bucket} GROUP BY event_id"
+    if seen.ingest_ids:
+        known = f"SELECT event_id FROM {TABLE} WHERE {seen.sql()}{bucket}"
+        query += f" HAVING event_id NOT IN ({known})"
+    return query
