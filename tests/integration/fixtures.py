@@ -13,13 +13,13 @@ from tests.integration.bench import Bench
 
 
 @pytest.fixture
-def bench(settings: Settings) -> Iterator[Bench]:
-    connection = postgres.connect(settings.database, "test")
+def bench(store_settings: Settings) -> Iterator[Bench]:
+    connection = postgres.connect(store_settings.database, "test")
     connection.execute(
         "TRUNCATE facts, stage_results, dead_letters, stages, jobs, batches, workers CASCADE"
     )
     connection.execute("UPDATE tenants SET weight = 1, max_running = NULL")
     try:
-        yield Bench(settings, Queue(connection))
+        yield Bench(store_settings, Queue(connection))
     finally:
         connection.close()

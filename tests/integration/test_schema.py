@@ -15,10 +15,10 @@ from netra.settings import Settings
 from netra.store import migrate, postgres
 
 
-def test_entities_and_migrations_agree(settings: Settings) -> None:
+def test_entities_and_migrations_agree(store_settings: Settings) -> None:
     for module in pkgutil.iter_modules(netra.models.__path__):
         importlib.import_module(f"netra.models.{module.name}")
-    engine = create_engine(postgres.dsn(settings.database).replace("://", "+psycopg://", 1))
+    engine = create_engine(postgres.dsn(store_settings.database).replace("://", "+psycopg://", 1))
     try:
         with engine.connect() as connection:
             differences = compare_metadata(MigrationContext.configure(connection), Base.metadata)
@@ -32,15 +32,15 @@ def _only_versions(differences: list[object]) -> bool:
     return all("alembic_version" in repr(difference) for difference in differences)
 
 
-def test_migrating_again_changes_nothing(settings: Settings) -> None:
-    migrate.migrate_postgres(settings)
-    with postgres.connect(settings.database, "test") as connection:
+def test_migrating_again_changes_nothing(store_settings: Settings) -> None:
+    migrate.migrate_postgres(store_settings)
+    with postgres.connect(store_settings.database, "test") as connection:
         row = connection.execute("SELECT version_num FROM alembic_version").fetchone()
     assert row == {"version_num": migrate.head()}
 
 
-def test_every_table_names_its_tenant(settings: Settings) -> None:
-    with postgres.connect(settings.database, "test") as connection:
+def test_every_table_names_its_tenant(store_settings: Settings) -> None:
+    with postgres.connect(store_settings.database, "test") as connection:
         rows = connection.execute(
             "SELECT t.table_name FROM information_schema.tables t"
             " WHERE t.table_schema = 'public' AND NOT EXISTS ("

@@ -19,9 +19,9 @@ from tests.integration.tasks import agents
 
 
 @pytest.fixture(autouse=True)
-def _agents(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+def _agents(store_settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
     agents.known()
-    monkeypatch.setattr(settings_module, "current", lambda: settings)
+    monkeypatch.setattr(settings_module, "current", lambda: store_settings)
 
 
 @pytest.fixture
