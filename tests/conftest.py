@@ -14,8 +14,9 @@ from pathlib import Path
 
 import pytest
 
+from netra.embedded.info import StackInfo
 from netra.embedded.processes import STORES
-from netra.embedded.supervisor import StackInfo, running_stack
+from netra.embedded.supervisor import running_stack
 from netra.settings import ALIASES, Settings, load
 
 

@@ -13,8 +13,3 @@ def delay_s(deaths: int) -> float:
     if deaths < 1:
         return 0.0
     return min(LONGEST_S, FIRST_S * 2.0 ** min(deaths - 1, 16))
-
-
-def deaths_in_a_row(before: int, ran_s: float) -> int:
-    """The count after one more death of a process that had run for `ran_s` seconds."""
-    return 1 if ran_s >= STABLE_S else before + 1

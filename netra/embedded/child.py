@@ -41,6 +41,8 @@ class Child:
     due: float = 0.0
     started: float = 0.0
     began: float | None = None
+    #: How the last process ended: its exit code, or minus the signal that killed it.
+    exit_code: int | None = None
     process: subprocess.Popen[bytes] | None = field(default=None, repr=False)
 
     @property
@@ -81,8 +83,7 @@ class Child:
         before = self.state
         if self.process is None:
             if self.state is State.WAITING and self.deaths and time.monotonic() >= self.due:
-                self.restarts += 1
-                self.start()
+                self._start_again()
         elif (code := self.process.poll()) is not None:
             self._ended(code)
         elif self.state is State.STARTING and not self.component.one_shot:
@@ -129,15 +130,30 @@ class Child:
             return ""
         return "\n".join(lines[-count:])
 
+    def _start_again(self) -> None:
+        self.restarts += 1
+        try:
+            self.start()
+        except (NetraError, OSError) as e:
+            with self.log.open("a") as log:
+                log.write(f"it cannot be started: {e}\n")
+            self._wait_longer()
+
+    def _wait_longer(self) -> None:
+        self.deaths += 1
+        self.due = time.monotonic() + backoff.delay_s(self.deaths)
+        self.state = State.WAITING
+
     def _ended(self, code: int) -> None:
         self.signal(signal.SIGKILL)  # a dead parent may leave children behind
         self.process = None
+        self.exit_code = code
         if self.component.one_shot:
             self.state = State.DONE if code == 0 else State.FAILED
             return
-        self.deaths = backoff.deaths_in_a_row(self.deaths, time.monotonic() - self.started)
-        self.due = time.monotonic() + backoff.delay_s(self.deaths)
-        self.state = State.WAITING
+        if time.monotonic() - self.started >= backoff.STABLE_S:
+            self.deaths = 0
+        self._wait_longer()
 
 
 def fresh_log(path: Path) -> None:

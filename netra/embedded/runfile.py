@@ -26,6 +26,8 @@ class Run(msgspec.Struct, frozen=True, kw_only=True):
     supervisor: int | None = None
     api_url: str = ""
     flower_url: str = ""
+    #: Stores that the settings name, and that are not started here.
+    given: list[str] = []
     processes: dict[str, Process] = {}
 
 

