@@ -36,6 +36,11 @@ def _equal(batch: pa.RecordBatch, name: str, wanted: Any) -> Mask:
     return np.asarray(pc.fill_null(same, False), dtype=bool)
 
 
+def in_words(where: Mapping[str, Any]) -> str:
+    """`feature 'search'`, `a known tool_name`; for a message."""
+    return ", ".join(f"a known {c}" if v == ANY else f"{c} {v!r}" for c, v in where.items())
+
+
 def selections(goal: Goal) -> list[dict[str, Any]]:
     """The distinct selections that the goal names, in order; never the empty one."""
     about = goal.about.get("where") or {}
