@@ -45,9 +45,15 @@ def api(on: Subject) -> Iterator[Check]:
     yield Check(
         name="api",
         state="ok" if code == 200 else "fail",
-        found=f"{on.stack.api_url} is ready" if code == 200 else f"it says {code}: {text[:300]}",
+        found=_readiness(on.stack.api_url, code, text),
         mend="" if code == 200 else "mend the store that it names; see logs/api.log",
     )
+
+
+def _readiness(url: str, code: int, text: str) -> str:
+    if code == 200:
+        return f"{url} is ready"
+    return f"it says {code}: {text[:300]}" if code else text
 
 
 def flower(on: Subject) -> Iterator[Check]:
@@ -55,12 +61,14 @@ def flower(on: Subject) -> Iterator[Check]:
         yield Check(name="flower", state="skip", found="no stack runs", mend="netra up")
         return
     port = on.stack.ports["flower"]
-    code, _ = _get(port, "/")
+    code, text = _get(port, "/")
     outside = [address for address in _addresses() if _reachable(address, port)]
     if outside:
         found = f"reachable from other machines at {', '.join(outside)}"
         mend = "bind it to 127.0.0.1: it can revoke and restart work"
         yield Check(name="flower", state="fail", found=found, mend=mend)
+    elif code == 0:
+        yield Check(name="flower", state="fail", found=text, mend="see logs/flower.log")
     elif code != 401:
         found, mend = f"it answers {code} without credentials, not 401", "see logs/flower.log"
         yield Check(name="flower", state="fail", found=found, mend=mend)
@@ -83,13 +91,8 @@ def _get(port: int, path: str) -> tuple[int, str]:
 def _addresses() -> list[str]:
     """This machine's addresses that others can reach."""
     every = [a for addresses in psutil.net_if_addrs().values() for a in addresses]
-    return sorted(
-        {
-            a.address
-            for a in every
-            if a.family is socket.AF_INET and not a.address.startswith("127.")
-        }
-    )
+    found = {a.address for a in every if a.family is socket.AF_INET}
+    return sorted(address for address in found if not address.startswith("127."))
 
 
 def _reachable(address: str, port: int) -> bool:
