@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping
 from datetime import date, timedelta
+from itertools import islice
 from typing import Any
 
 import numpy as np
@@ -15,6 +16,8 @@ from netra.analysis.request_cost import request_costs
 from netra.catalog.prices import Price
 from netra.catalog.supply import SupplyCatalog
 
+#: How many models an answer lists.
+MOST_LISTED = 100
 _EPOCH = date(1970, 1, 1)
 _DAY_US = 86_400_000_000
 #: Provider (None: not said) and model, as the trace names them.
@@ -83,10 +86,10 @@ class ListPrices:
         return f"sum of tokens x list price {day}, each request in its own tier; {cache}"
 
     def unpriced(self) -> list[dict[str, Any]]:
-        """Models that have no price, with how many events they served."""
+        """Models that have no price, with how many events they served; the largest only."""
         return [
             {"provider": provider, "model": model, "events": events}
-            for (provider, model), events in self._unpriced.most_common()
+            for (provider, model), events in self._unpriced.most_common(MOST_LISTED)
         ]
 
     def as_json(self) -> dict[str, Any]:
@@ -96,7 +99,7 @@ class ListPrices:
             "day": "each event's own" if self._anchored else "as_of",
             "models": [
                 {"provider": provider, "model": model, **_price_json(price), "day": str(day)}
-                for (provider, model), (day, price) in self._used.items()
+                for (provider, model), (day, price) in islice(self._used.items(), MOST_LISTED)
             ],
         }
 

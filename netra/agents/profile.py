@@ -15,7 +15,7 @@ from netra.agents.profiling.distributions import (
     distribution_tables,
 )
 from netra.agents.profiling.seasons import rhythm
-from netra.agents.profiling.sourced import Sourced
+from netra.agents.profiling.sourced import Sourced, as_json
 from netra.agents.profiling.traffic import Traffic
 from netra.agents.profiling.usage import cost_needs, usage_charts, usage_figures, usage_tables
 from netra.agents.selection import selections
@@ -75,10 +75,10 @@ def _content(
     tables += distribution_tables(traffic, sourced)
     charts = usage_charts(traffic) + when.charts + distribution_charts(traffic)
     return {
-        "figures": {name: msgspec.to_builtins(figure) for name, figure in figures.items()},
+        "figures": {name: as_json(figure) for name, figure in figures.items()},
         "goal": goal_baselines(goal, traffic, sourced, method),
         "tables": tables,
-        "charts": [msgspec.to_builtins(chart) for chart in charts],
+        "charts": [as_json(chart) for chart in charts],
         "data_quality": _data_quality(traffic, prices),
         "prices": prices.as_json(),
     }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
@@ -22,6 +23,8 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _RELATIVE_SHARE = 0.9
 #: How many names of a column are listed.
 _LISTED = 50
+#: How many a sentence names.
+_SHOWN = 8
 
 
 def run(inputs: Inputs, params: Params, context: Context) -> StageResult:
@@ -46,7 +49,7 @@ def _content(
     goal = resolved.goal
     scope = _scope(resolved)
     return {
-        "goal": msgspec.to_builtins(goal),
+        "goal": msgspec.json.decode(msgspec.json.encode(goal)),
         "goal_support": _goal_support(resolved, support),
         "support": {name: v.as_json() for name, v in support.levers().items()},
         "columns": {
@@ -59,7 +62,7 @@ def _content(
             column: [{"name": n, "events": k} for n, k in names.most_common(_LISTED)]
             for column, names in survey.names.items()
         },
-        "models": {"unpriced": dict(support.unpriced)},
+        "models": {"unpriced": dict(_largest(support.unpriced))},
         "scope": {"filter": scope, "events": resolved.events_of(scope) if scope else survey.events},
         "selections": [{"where": w, "events": n} for w, n in resolved.selections],
         "warnings": [*goal.assumptions, *resolved.warnings, *_warnings(inputs, survey, support)],
@@ -108,6 +111,10 @@ def _span(inputs: Inputs, survey: Survey) -> dict[str, Any]:
     }
 
 
+def _largest(events: Mapping[str, int]) -> list[tuple[str, int]]:
+    return sorted(events.items(), key=lambda item: -item[1])[:_LISTED]
+
+
 def _last_day(inputs: Inputs, survey: Survey) -> date | None:
     """The day of the last event; None for a trace without dates."""
     if survey.last_us is None or not inputs.workload.anchored:
@@ -140,8 +147,10 @@ def _warnings(inputs: Inputs, survey: Survey, support: Support) -> list[str]:
     if not inputs.workload.anchored:
         warnings.append("the trace has relative times: no calendar season or trend is claimed")
     if support.unpriced:
-        models = ", ".join(f"{m} ({n:,} events)" for m, n in support.unpriced.items())
-        warnings.append(f"no price is known for: {models}")
+        listed = [f"{m} ({n:,} events)" for m, n in _largest(support.unpriced)[:_SHOWN]]
+        more = len(support.unpriced) - len(listed)
+        rest = f" and {more} more" if more else ""
+        warnings.append(f"no price is known for: {', '.join(listed)}{rest}")
     tokens = [c for c in ("input_tokens", "output_tokens") if 0 < survey.share(c) < 1]
     warnings += [f"{c} is known on {survey.share(c):.1%} of events only" for c in tokens]
     return warnings

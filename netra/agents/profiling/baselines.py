@@ -5,12 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-import msgspec
 import numpy as np
 
 from netra.agents.columns import Floats
 from netra.agents.profiling.distributions import error_rate, known
-from netra.agents.profiling.sourced import LEVEL, Sourced
+from netra.agents.profiling.sourced import LEVEL, Sourced, as_json
 from netra.agents.profiling.traffic import Traffic
 from netra.agents.profiling.usage import cost_needs
 from netra.agents.selection import in_words
@@ -34,8 +33,8 @@ def goal_baselines(
                 {
                     "kind": kind,
                     "index": index,
-                    **{k: v for k, v in msgspec.to_builtins(one).items() if v is not None},
-                    "baseline": msgspec.to_builtins(figure),
+                    **{k: v for k, v in as_json(one).items() if v is not None},
+                    "baseline": as_json(figure),
                 }
             )
     return entries

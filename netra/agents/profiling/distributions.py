@@ -10,7 +10,7 @@ import numpy as np
 from netra.agents.columns import Floats, Mask
 from netra.agents.profiling.sourced import LEVEL, Sourced
 from netra.agents.profiling.traffic import Traffic
-from netra.agents.profiling.usage import spend_order
+from netra.agents.profiling.usage import MAX_NAME, spend_order
 from netra.analysis.mean import mean
 from netra.analysis.percentiles import quantiles
 from netra.analysis.proportion import wilson
@@ -92,7 +92,7 @@ def _parts(traffic: Traffic, group: str) -> Iterator[tuple[str, Mask]]:
     codes = traffic.codes(group)
     names = ["(unknown)", *traffic.vocabularies[group].texts]
     for place in spend_order(traffic, group)[:MAX_ROWS]:
-        yield names[place], codes == place - 1
+        yield names[place][:MAX_NAME], codes == place - 1
 
 
 def _percentile_row(values: Floats) -> list[Any]:

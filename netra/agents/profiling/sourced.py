@@ -6,6 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+import msgspec
+
 from netra.analysis.mean import MIN_VALUES, Mean
 from netra.analysis.percentiles import Quantile, needed
 from netra.analysis.proportion import Proportion
@@ -14,6 +16,11 @@ from netra.schemas.figure import Figure, Source, missing
 QUERY = "visible events of the workload"
 #: The level of every interval.
 LEVEL = 0.9
+
+
+def as_json(struct: msgspec.Struct) -> dict[str, Any]:
+    """The struct as it comes back from a store: lists for tuples."""
+    return msgspec.json.decode(msgspec.json.encode(struct))
 
 
 @dataclass(frozen=True)

@@ -12,6 +12,8 @@ from netra.agents.profiling.traffic import Traffic
 from netra.schemas.figure import Figure
 from netra.schemas.report import Chart
 
+#: Longer names are cut, characters.
+MAX_NAME = 120
 #: Bars of a chart.
 MAX_BARS = 12
 TOKENS = ("input_tokens", "output_tokens", "cached_input_tokens", "cache_write_tokens")
@@ -142,7 +144,7 @@ def _row(name: str, places: Sequence[int], totals: Any, traffic: Traffic) -> lis
     cost = known_sum("list_cost_usd")
     all_cost = float(totals.sums["list_cost_usd"].sum())
     return [
-        name,
+        name[:MAX_NAME],
         requests,
         requests / traffic.events,
         *(known_sum(m) for m in ("input_tokens", "output_tokens", "cached_input_tokens")),
@@ -177,11 +179,11 @@ def usage_charts(traffic: Traffic) -> list[Chart]:
                 series=(
                     {
                         "name": what,
-                        "x": [names[i] for i in order],
+                        "x": [names[i][:MAX_NAME] for i in order],
                         "y": [float(values[i]) for i in order],
                     },
                 ),
-                caption=f"{top} makes up {share:.1%} of {what.lower()}.",
+                caption=f"{top[:MAX_NAME]} makes up {share:.1%} of {what.lower()}.",
             )
         )
     return charts

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -76,7 +76,7 @@ class Support:
             return columns
         served = self.survey.known["model"]
         unpriced = sum(self.unpriced.values())
-        models = ", ".join(sorted(self.unpriced))
+        models = _some(sorted(self.unpriced))
         if unpriced >= served:
             need = f"a price in the supply catalog for {models}"
             return Verdict("insufficient_data", (need,))
@@ -142,6 +142,11 @@ class Support:
             f" (there are {self.survey.sessions}): {MIN_BLOCKS} blocks to verify on"
         )
         return Verdict("insufficient_data", (need,))
+
+
+def _some(names: Sequence[str], shown: int = 8) -> str:
+    more = f" and {len(names) - shown} more" if len(names) > shown else ""
+    return ", ".join(names[:shown]) + more
 
 
 def _family(metric: str) -> str:
