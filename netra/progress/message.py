@@ -51,7 +51,8 @@ class Message(msgspec.Struct, frozen=True, gc=False):
 
     @classmethod
     def from_row(cls, row: FactRow) -> Message:
-        return cls("fact", row.job_id, row.epoch, row.seq, row.kind, row.stage, row.raw.encode())
+        raw = msgspec.json.format(row.raw.encode(), indent=-1)
+        return cls("fact", row.job_id, row.epoch, row.seq, row.kind, row.stage, raw)
 
 
 class _Head(msgspec.Struct, gc=False):

@@ -72,7 +72,8 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
     epoch: int
     #: The last fact's number within the epoch.
     seq: int
-    created_at: datetime
+    #: The answer to a submission leaves it out.
+    created_at: datetime | UnsetType = UNSET
     started_at: datetime | None = None
     finished_at: datetime | None = None
     #: In the order of the DAG. Lists leave it out.

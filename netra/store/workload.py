@@ -13,16 +13,29 @@ from psycopg import sql
 from netra.errors import Conflict, Problem
 from netra.ids import new_id
 from netra.schemas.workload import Ingest, Workload
+from netra.store.ingest import STALE_S, rewritten
 from netra.store.postgres import AsyncConnection
 
 _LIST = sql.SQL("""
     SELECT w.id::text, w.name, w.anchored, w.events, w.min_ts, w.max_ts, w.created_at,
         CASE WHEN EXISTS (SELECT 1 FROM ingests i WHERE i.workload_id = w.id
-                AND i.state = 'running') THEN 'ingesting'
+                AND i.state = 'running'
+                AND i.heartbeat_at > now() - make_interval(secs => %(stale_s)s)) THEN 'ingesting'
             WHEN w.events = 0 THEN 'empty' ELSE 'ready' END AS state
     FROM workloads w
     WHERE w.tenant_id = %(tenant)s AND w.deleted_at IS NULL {narrowed}
     ORDER BY w.id DESC LIMIT %(n)s
+""")
+_READABLE = sql.SQL("""
+    SELECT w.id, w.events, coalesce((
+            SELECT jsonb_agg(jsonb_build_object('id', i.id, 'duplicates', i.duplicates > 0)
+                ORDER BY i.finished_at, i.id)
+            FROM ingests i WHERE i.workload_id = w.id AND i.state = 'visible' AND i.events > 0
+        ), '[]') AS ingests,
+        EXISTS (SELECT 1 FROM ingests i WHERE i.workload_id = w.id AND i.state = 'running'
+            AND i.heartbeat_at > now() - make_interval(secs => %(stale_s)s)) AS ingesting
+    FROM workloads w
+    WHERE w.tenant_id = %(tenant)s AND w.deleted_at IS NULL {narrowed} FOR KEY SHARE OF w
 """)
 _INGESTS = """
     SELECT id::text, state, source_name, format, rows, events, duplicates, started_at,
@@ -35,6 +48,7 @@ class Readable:
     """What a job reads: the workload, and the ingests that are visible now."""
 
     id: UUID
+    #: The `ingest_id`s of the visible rows in ClickHouse, oldest first.
     ingests: tuple[str, ...]
     events: int
     #: An ingest is running, so that what is visible is about to change.
@@ -83,7 +97,7 @@ async def page(
     """At most `n` workloads, newest first, older than `before`; without their ingests."""
     narrowed = sql.SQL("AND w.id < %(before)s") if before else sql.SQL("")
     cursor = await connection.execute(
-        _LIST.format(narrowed=narrowed), {"tenant": tenant_id, "before": before, "n": n}
+        _LIST.format(narrowed=narrowed), {"tenant": tenant_id, "before": before, "n": n, "stale_s": STALE_S}
     )
     return [msgspec.convert(row, Workload) for row in await cursor.fetchall()]
 
@@ -92,7 +106,7 @@ async def show(connection: AsyncConnection, tenant_id: str, ref: str) -> Workloa
     """The workload of this id or name; None if there is none, or it is somebody else's."""
     narrowed, values = _reference(ref)
     cursor = await connection.execute(
-        _LIST.format(narrowed=narrowed), {**values, "tenant": tenant_id, "n": 1}
+        _LIST.format(narrowed=narrowed), {**values, "tenant": tenant_id, "n": 1, "stale_s": STALE_S}
     )
     row = await cursor.fetchone()
     if row is None:
@@ -105,16 +119,17 @@ async def show(connection: AsyncConnection, tenant_id: str, ref: str) -> Workloa
 async def readable(connection: AsyncConnection, tenant_id: str, ref: str) -> Readable | None:
     """What a job submitted now would read; the workload stays until the transaction ends."""
     narrowed, values = _reference(ref)
-    query = sql.SQL(
-        "SELECT w.id, w.events, ARRAY(SELECT i.id::text FROM ingests i"
-        " WHERE i.workload_id = w.id AND i.state = 'visible' ORDER BY i.id) AS ingests,"
-        " EXISTS (SELECT 1 FROM ingests i WHERE i.workload_id = w.id AND i.state = 'running')"
-        " AS ingesting FROM workloads w"
-        " WHERE w.tenant_id = %(tenant)s AND w.deleted_at IS NULL {} FOR KEY SHARE OF w"
-    ).format(narrowed)
-    cursor = await connection.execute(query, {**values, "tenant": tenant_id})
+    cursor = await connection.execute(
+        _READABLE.format(narrowed=narrowed), {**values, "tenant": tenant_id, "stale_s": STALE_S}
+    )
     row = await cursor.fetchone()
-    return Readable(**{**row, "ingests": tuple(row["ingests"])}) if row else None
+    if row is None:
+        return None
+    # The ids that rows in ClickHouse carry: `rewritten` says why they may differ.
+    ingests = [
+        str(rewritten(UUID(i["id"]))) if i["duplicates"] else i["id"] for i in row["ingests"]
+    ]
+    return Readable(**{**row, "ingests": tuple(ingests)})
 
 
 async def lock(connection: AsyncConnection, tenant_id: str, ref: str) -> Readable | None:

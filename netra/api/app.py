@@ -1,0 +1,89 @@
+"""The Litestar app. Importing this loads no numerics and no store drivers beyond PostgreSQL's."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import AsyncIterator
+
+from litestar import Litestar, Router
+from litestar.datastructures import State
+from litestar.di import Provide
+from litestar.openapi import OpenAPIConfig
+from litestar.openapi.plugins import JsonRenderPlugin
+from litestar.openapi.spec import Components, SecurityScheme
+
+import netra
+from netra.api import events, health, observe, problems, report, socket, whoami
+from netra.api import metrics as metrics_route
+from netra.api.agent import AgentController
+from netra.api.authenticate import Authenticate
+from netra.api.batch import BatchController
+from netra.api.dead_letter import DeadLetterController
+from netra.api.job import JobController
+from netra.api.links import PREFIX
+from netra.api.pipeline import PipelineController
+from netra.api.services import Services
+from netra.api.supply import SupplyController
+from netra.api.workload import WorkloadController
+from netra.settings import Settings, current
+
+
+def _services(state: State) -> Services:
+    return state.services
+
+
+def _openapi() -> OpenAPIConfig:
+    key = SecurityScheme(type="http", scheme="bearer", description="An API key.")
+    header = SecurityScheme(type="apiKey", name="X-API-Key", security_scheme_in="header")
+    return OpenAPIConfig(
+        title="Netra",
+        version=netra.__version__,
+        description="Plans for LLM workloads: computed from traffic, backtested, traceable.",
+        path="/schema",
+        use_handler_docstrings=True,
+        render_plugins=[JsonRenderPlugin(path=["/", "/openapi.json"])],
+        components=Components(security_schemes={"bearer": key, "header": header}),
+        security=[{"bearer": []}, {"header": []}],
+    )
+
+
+def create_app(settings: Settings | None = None) -> Litestar:
+    """The app; stores are opened when it starts, and it starts without them."""
+    settings = settings or current()
+
+    @contextlib.asynccontextmanager
+    async def lifespan(app: Litestar) -> AsyncIterator[None]:
+        services = app.state.services = Services(settings)
+        async with services.running():
+            yield
+
+    v1 = Router(
+        PREFIX,
+        route_handlers=[
+            WorkloadController,
+            JobController,
+            events.events,
+            report.report,
+            report.of_job,
+            report.latest,
+            BatchController,
+            AgentController,
+            PipelineController,
+            SupplyController,
+            DeadLetterController,
+            whoami.whoami,
+            whoami.issue,
+        ],
+    )
+    app = Litestar(
+        route_handlers=[v1, health.health, health.ready, metrics_route.show, socket.follow],
+        lifespan=[lifespan],
+        dependencies={"services": Provide(_services, sync_to_thread=False)},
+        middleware=[Authenticate()],
+        exception_handlers={Exception: problems.respond},
+        request_max_body_size=settings.api.max_body_bytes,
+        openapi_config=_openapi(),
+        logging_config=None,
+    )
+    app.asgi_handler = observe.Observe(app.asgi_handler)
+    return app

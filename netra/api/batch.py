@@ -1,0 +1,175 @@
+"""Batches: submit thousands of jobs in one call, follow them as a group, cancel them."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Annotated, Any
+
+from litestar import Controller, Request, get, post
+
+from netra.api import examples, paging
+from netra.api.access import Principal
+from netra.api.drafting import Plan, check_workload, plan, same_kind, traceparent, within
+from netra.api.intake import Entry
+from netra.api.job import draft
+from netra.api.links import linked
+from netra.api.services import Services
+from netra.engine import control
+from netra.engine.submit import Draft
+from netra.errors import Conflict, NetraError, NotFound, Problem
+from netra.schemas.batch import Batch, BatchAnswer, BatchJob, BatchRequest
+from netra.schemas.job import Job, JobRequest
+from netra.schemas.page import Page
+from netra.store import batch as batches
+from netra.store import job as jobs
+from netra.store import workload
+from netra.store.job import JobFilter
+from netra.store.postgres import checkout
+from netra.store.workload import Readable
+
+#: Problems told of at most: a person reads them.
+_TOLD = 20
+#: Jobs stopped in one transaction.
+_AT_ONCE = 100
+
+
+def plan_all(requests: Sequence[JobRequest], now: datetime) -> list[Plan]:
+    """Plans every job.
+
+    Raises:
+        InvalidInput: some cannot be planned; names each, as `jobs[i]`.
+    """
+    plans: list[Plan] = []
+    failed: list[NetraError] = []
+    problems: list[Problem] = []
+    for i, request in enumerate(requests):
+        try:
+            plans.append(plan(request, now))
+        except NetraError as e:
+            failed.append(e)
+            problems += within(e, f"jobs[{i}]")
+            if len(problems) >= _TOLD:
+                break
+    if failed:
+        raise same_kind(failed)("some jobs cannot be submitted; none was", problems[:_TOLD])
+    return plans
+
+
+class BatchController(Controller):
+    path = "/batches"
+    tags = ("batches",)
+
+    @post("/", status_code=202, summary="Submit many jobs as a group, or add to it")
+    async def submit(
+        self,
+        data: Annotated[BatchRequest, examples.BATCH],
+        request: Request[Principal, Any, Any],
+        services: Services,
+    ) -> BatchAnswer:
+        """All jobs are taken, or none. Jobs whose key was used before are not submitted again."""
+        now = services.clock.now()
+        plans = await asyncio.to_thread(plan_all, data.jobs, now)
+        tenant_id = request.user.tenant_id
+        trace = traceparent(request.headers.get("traceparent"))
+        async with services.intake.transaction() as entry:
+            found = await self._workloads(entry, tenant_id, plans)
+            batch_id = await batches.ensure(entry.connection, tenant_id, data.name)
+            drafts: list[Draft] = []
+            for planned in plans:
+                read = found.get(planned.request.workload_id or "")
+                key = planned.request.idempotency_key
+                drafts.append(draft(planned, request.user, read, trace, key=key, batch_id=batch_id))
+            answers = await entry.submit(drafts)
+            batch = await batches.show(entry.connection, tenant_id, batch_id)
+        assert batch is not None
+        submitted = tuple(BatchJob(id=str(a.id), created=a.created) for a in answers)
+        return BatchAnswer(batch=batch, jobs=submitted)
+
+    async def _workloads(
+        self, entry: Entry, tenant_id: str, plans: Sequence[Plan]
+    ) -> dict[str, Readable]:
+        """What the jobs read, each workload looked up once."""
+        found: dict[str, Readable] = {}
+        for i, planned in enumerate(plans):
+            ref = planned.request.workload_id
+            if ref is None or ref in found:
+                continue
+            read = await workload.readable(entry.connection, tenant_id, ref)
+            check_workload(planned, read, where=f"jobs[{i}].workload_id")
+            assert read is not None
+            found[ref] = read
+        return found
+
+    @get("/", summary="List batches, newest first")
+    async def list(
+        self,
+        request: Request[Principal, Any, Any],
+        services: Services,
+        limit: paging.Limit = 50,
+        cursor: paging.Cursor = None,
+    ) -> Page[Batch]:
+        async with checkout(services.pool) as connection:
+            found = await batches.page(
+                connection, request.user.tenant_id, before=paging.before(cursor), n=limit + 1
+            )
+        return paging.page(found, limit, lambda batch: batch.id)
+
+    @get("/{batch_id:str}", summary="Show a batch: how many jobs are in which state")
+    async def show(
+        self, batch_id: str, request: Request[Principal, Any, Any], services: Services
+    ) -> Batch:
+        return await self._shown(batch_id, request, services)
+
+    @get("/{batch_id:str}/jobs", summary="List a batch's jobs, newest first")
+    async def jobs(
+        self,
+        batch_id: str,
+        request: Request[Principal, Any, Any],
+        services: Services,
+        limit: paging.Limit = 50,
+        cursor: paging.Cursor = None,
+    ) -> Page[Job]:
+        await self._shown(batch_id, request, services)
+        wanted = JobFilter(batch_id=paging.uuid(batch_id, "batch"))
+        async with checkout(services.pool) as connection:
+            found = await jobs.page(
+                connection,
+                request.user.tenant_id,
+                wanted,
+                before=paging.before(cursor),
+                n=limit + 1,
+            )
+        return paging.page([linked(job, request) for job in found], limit, lambda job: job.id)
+
+    @post("/{batch_id:str}/cancel", status_code=202, summary="Ask all jobs of a batch to stop")
+    async def cancel(
+        self, batch_id: str, request: Request[Principal, Any, Any], services: Services
+    ) -> Batch:
+        """Jobs that ended stay as they are."""
+        tenant_id = request.user.tenant_id
+        await self._shown(batch_id, request, services)
+        async with checkout(services.pool) as connection:
+            left = await batches.unfinished(connection, tenant_id, paging.uuid(batch_id, "batch"))
+            for i in range(0, len(left), _AT_ONCE):
+                facts: list[dict[str, Any]] = []
+                async with connection.transaction():
+                    for job_id in left[i : i + _AT_ONCE]:
+                        try:
+                            facts += await control.cancel(connection, tenant_id, job_id)
+                        except Conflict:
+                            continue  # it ended meanwhile
+                services.outgoing.send(facts)
+        return await self._shown(batch_id, request, services)
+
+    async def _shown(
+        self, batch_id: str, request: Request[Principal, Any, Any], services: Services
+    ) -> Batch:
+        async with checkout(services.pool) as connection:
+            found = await batches.show(
+                connection, request.user.tenant_id, paging.uuid(batch_id, "batch")
+            )
+        if found is None:
+            raise NotFound(f"there is no batch {batch_id}")
+        return found

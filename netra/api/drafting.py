@@ -1,0 +1,114 @@
+"""From a job's body to a draft that can be written: validated against the catalog alone."""
+
+from __future__ import annotations
+
+import re
+import secrets
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+
+import msgspec
+
+from netra.catalog import agents
+from netra.engine.submit import body_hash
+from netra.errors import Conflict, InvalidGoal, InvalidInput, NetraError, NotFound, Problem
+from netra.goals.parse import parse_goal
+from netra.pipelines.build import PlannedStage, build
+from netra.schemas.goal import Goal
+from netra.schemas.job import JobRequest
+from netra.store.workload import Readable
+
+_TRACEPARENT = re.compile(r"00-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Plan:
+    """What a body asks for, understood; the workload is still to be looked up."""
+
+    request: JobRequest
+    goal: Goal
+    stages: Sequence[PlannedStage]
+    #: Agents of the job that read events.
+    readers: tuple[str, ...]
+    body_hash: str
+
+
+def plan(request: JobRequest, now: datetime) -> Plan:
+    """Reads the goal and plans the stages.
+
+    Raises:
+        InvalidInput, InvalidGoal: with a Problem for each thing that is wrong.
+    """
+    _check_deadline(request, now)
+    stated = request.goal is not None or request.objectives or request.constraints
+    goal = parse_goal(request.goal, request.objectives, request.constraints) if stated else Goal()
+    stages = build(request.pipeline, request.stages, request.params, goal=goal if stated else None)
+    names = dict.fromkeys(stage.agent for stage in stages)
+    readers = tuple(name for name in names if agents.get(name).columns)
+    if readers and request.workload_id is None:
+        problem = Problem(
+            where="workload_id",
+            problem=f"these agents read events: {', '.join(readers)}",
+            expected="the id or name of a workload",
+        )
+        raise InvalidInput("the job needs a workload", [problem])
+    # The key names the submission, so it is no part of what is submitted.
+    hashed = body_hash(msgspec.structs.replace(request, idempotency_key=None))
+    return Plan(request=request, goal=goal, stages=stages, readers=readers, body_hash=hashed)
+
+
+def _check_deadline(request: JobRequest, now: datetime) -> None:
+    if request.deadline is not None and request.deadline <= now:
+        problem = Problem(
+            where="deadline",
+            problem="it has passed",
+            got=request.deadline.isoformat(),
+            expected=f"a time after {now.isoformat(timespec='seconds')}",
+        )
+        raise InvalidInput("the deadline cannot be met", [problem])
+
+
+def check_workload(planned: Plan, workload: Readable | None, where: str = "workload_id") -> None:
+    """Whether the workload can be read now.
+
+    Raises:
+        NotFound: the tenant has no such workload.
+        Conflict: it is being ingested into, or has no events.
+    """
+    ref = planned.request.workload_id
+    if ref is None:
+        return
+    if workload is None:
+        problem = Problem(where=where, problem="unknown workload", got=ref)
+        raise NotFound(f"there is no workload {ref}", [problem])
+    if workload.ingesting:
+        problem = Problem(
+            where=where, problem="events are being ingested; wait until that is done", got=ref
+        )
+        raise Conflict(f"workload {ref} is being ingested into", [problem])
+    if planned.readers and workload.events == 0:
+        problem = Problem(where=where, problem="it has no events; upload some first", got=ref)
+        raise Conflict(f"workload {ref} is empty", [problem])
+
+
+def within(error: NetraError, where: str) -> list[Problem]:
+    """The error's problems as problems of a part of a larger body."""
+    if not error.errors:
+        return [Problem(where=where, problem=error.detail)]
+    return [replace(p, where=f"{where}.{p.where}") for p in error.errors]
+
+
+def same_kind(errors: Sequence[NetraError]) -> type[NetraError]:
+    """The class that stands for several errors: their own if they share it."""
+    kinds = {type(e) for e in errors}
+    if len(kinds) == 1:
+        return kinds.pop()
+    return InvalidGoal if kinds <= {InvalidGoal} else InvalidInput
+
+
+def traceparent(given: str | None) -> str:
+    """The W3C trace context of the request, or a new one."""
+    if given and _TRACEPARENT.fullmatch(given):
+        return given
+    return f"00-{secrets.token_hex(16)}-{secrets.token_hex(8)}-01"

@@ -1,0 +1,140 @@
+"""Errors as problem details: the one place where exceptions become HTTP."""
+
+from __future__ import annotations
+
+import http
+import logging
+import re
+from collections.abc import Iterable
+from typing import Any
+
+from litestar import Request, Response
+from litestar.exceptions import HTTPException, ValidationException
+from litestar.exceptions import SerializationException as Undecodable
+
+from netra.errors import (
+    Conflict,
+    InvalidInput,
+    NetraError,
+    NotFound,
+    Problem,
+    StoreUnavailable,
+    TooLarge,
+    Unauthorized,
+)
+from netra.schemas.problem import MEDIA_TYPE, TYPE_PREFIX, ProblemDetails, ProblemItem
+
+log = logging.getLogger(__name__)
+
+#: What a value in a problem is cut to, characters.
+_SHOWN = 200
+
+#: A field that is unknown or missing is named in the message only.
+_FIELD = re.compile(r"(?:unknown|missing required) field `([^`]*)`")
+
+_BY_STATUS: dict[int, type[NetraError]] = {
+    400: InvalidInput,
+    401: Unauthorized,
+    404: NotFound,
+    409: Conflict,
+    413: TooLarge,
+    503: StoreUnavailable,
+}
+
+
+class MethodNotAllowed(NetraError):
+    """There is something at this path, but it does not take this method."""
+
+    status = 405
+    slug = "method-not-allowed"
+
+
+def details(error: NetraError, request_id: str | None = None) -> ProblemDetails:
+    """The problem details of one of Netra's errors."""
+    return ProblemDetails(
+        type=TYPE_PREFIX + error.slug,
+        title=(type(error).__doc__ or error.slug).strip().splitlines()[0],
+        status=error.status,
+        detail=error.detail,
+        errors=tuple(_item(problem) for problem in error.errors),
+        request_id=request_id,
+    )
+
+
+def _item(problem: Problem) -> ProblemItem:
+    return ProblemItem(
+        where=problem.where,
+        problem=problem.problem,
+        got=_shown(problem.got),
+        expected=_shown(problem.expected),
+    )
+
+
+def _shown(value: Any) -> Any:
+    """The value itself if it is small, else how it begins."""
+    if value is None or isinstance(value, bool | int | float):
+        return value
+    text = value if isinstance(value, str) else repr(value)
+    return text if len(text) <= _SHOWN else text[:_SHOWN] + "…"
+
+
+def from_http(error: HTTPException, request: Request[Any, Any, Any]) -> NetraError:
+    """The framework's own errors, in Netra's words."""
+    if isinstance(error, ValidationException):
+        return InvalidInput("the request is not valid", list(_problems(error.extra or ())))
+    if isinstance(error.__cause__, Undecodable):
+        return InvalidInput(f"the body is not JSON: {error.detail}")
+    if error.status_code == 404:
+        return NotFound(f"there is nothing at {request.method} {request.url.path}")
+    if error.status_code == 405:
+        return MethodNotAllowed(f"{request.url.path} does not take {request.method}")
+    known = _BY_STATUS.get(error.status_code)
+    if known is not None:
+        return known(error.detail)
+    other = NetraError(error.detail)
+    other.status = error.status_code  # pyright: ignore[reportAttributeAccessIssue]
+    other.slug = _phrase(error.status_code)  # pyright: ignore[reportAttributeAccessIssue]
+    return other
+
+
+def _problems(extra: Any) -> Iterable[Problem]:
+    for item in extra if isinstance(extra, list) else [extra]:
+        if not isinstance(item, dict):
+            yield Problem(where="body", problem=str(item))
+            continue
+        said = str(item.get("message", ""))
+        where = str(item.get("key", "")).removeprefix("data").removeprefix(".")
+        if named := _FIELD.search(said):
+            where = f"{where}.{named[1]}" if where else named[1]
+        yield Problem(where=where or "body", problem=said)
+
+
+def _phrase(status: int) -> str:
+    try:
+        return http.HTTPStatus(status).phrase.lower().replace(" ", "-")
+    except ValueError:
+        return "error"
+
+
+def respond(request: Request[Any, Any, Any], error: Exception) -> Response[ProblemDetails]:
+    """The answer to a request that failed."""
+    if isinstance(error, HTTPException):
+        known = from_http(error, request)
+    elif isinstance(error, NetraError):
+        known = error
+    elif isinstance(error, RecursionError):
+        known = InvalidInput("the body is nested too deeply")
+    else:
+        known = NetraError("an error of Netra's own; the log has it under the request's id")
+    if known.status >= 500:
+        log.error("%s %s failed: %s", request.method, request.url.path, error, exc_info=error)
+    answer = Response(
+        details(known, request.scope.get("netra_request_id")),
+        status_code=known.status,
+        media_type=MEDIA_TYPE,
+    )
+    if known.status == 401:
+        answer.headers["WWW-Authenticate"] = 'Bearer realm="netra"'
+    if known.status == 503:
+        answer.headers["Retry-After"] = "1"
+    return answer

@@ -1,0 +1,23 @@
+"""Who calls, and tickets that open a WebSocket where no header can be sent."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from litestar import Request, get, post
+
+from netra.api.access import Principal
+from netra.api.services import Services
+from netra.schemas.access import Ticket, WhoAmI
+
+
+@get("/whoami", summary="The tenant and name of the key", tags=["access"])
+async def whoami(request: Request[Principal, Any, Any]) -> WhoAmI:
+    return WhoAmI(tenant_id=request.user.tenant_id, key_name=request.user.key_name)
+
+
+@post("/tickets", status_code=201, summary="A ticket for one WebSocket", tags=["access"])
+async def issue(request: Request[Principal, Any, Any], services: Services) -> Ticket:
+    """Open `/ws?ticket=…` with it, once, before it expires."""
+    ticket, expires_at = await services.tickets.issue(request.user)
+    return Ticket(ticket=ticket, expires_at=expires_at)
