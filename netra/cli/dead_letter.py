@@ -34,9 +34,8 @@ def list_(limit: int, as_json: bool, netra: Netra) -> None:
 @json_option
 @with_api
 def replay(id: str, as_json: bool, netra: Netra) -> None:
-    """Run the stage of the dead letter ID again."""
-    answer = netra.dead_letters.replay(id)
-    emit(answer, as_json, lambda _: f"replayed: netra job follow {answer.job_id}")
+    """Run the job of the dead letter ID again, from where it failed."""
+    emit(netra.dead_letters.replay(id), as_json, lambda job: f"replayed: netra job follow {job.id}")
 
 
 def _table(letters: list[DeadLetter]) -> Table | str:

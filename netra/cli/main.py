@@ -16,10 +16,21 @@ SECTIONS = {
         "analyze": Lazy("netra.cli.analyze:commands", "Run one agent on a file, with no stack."),
     },
     "The one-machine stack": {
-        "up": Lazy("netra.cli.stack:commands", "Start the stack."),
-        "down": Lazy("netra.cli.stack:commands", "Stop the stack."),
-        "status": Lazy("netra.cli.stack:commands", "Show what runs."),
-        "doctor": Lazy("netra.cli.stack:commands", "Check the machine and the stack."),
+        "up": Lazy(
+            "netra.cli.stack:commands",
+            "Start the stack: PostgreSQL, Valkey, ClickHouse, API, workers, scheduler, Flower.",
+        ),
+        "down": Lazy(
+            "netra.cli.stack:commands", "Stop the stack, and whatever a crashed one left running."
+        ),
+        "status": Lazy(
+            "netra.cli.stack:commands",
+            "Show what runs: state, memory and addresses of every process.",
+        ),
+        "doctor": Lazy(
+            "netra.cli.stack:commands",
+            "Check the machine and the stack; for whatever is wrong, say why and what to do.",
+        ),
     },
     "Work": {
         "workload": Lazy("netra.cli.workload:workload", "Import and look after workloads."),

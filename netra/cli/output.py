@@ -48,9 +48,14 @@ json_option = click.option(
 )
 
 
+#: Columns of a table that goes into a pipe: nothing is folded there.
+_PIPE_WIDTH = 240
+
+
 @cache
 def stdout() -> Console:
-    return Console(highlight=False, soft_wrap=not sys.stdout.isatty())
+    width = None if sys.stdout.isatty() else _PIPE_WIDTH
+    return Console(highlight=False, width=width)
 
 
 @cache

@@ -117,16 +117,16 @@ def delete(workload: str, yes: bool, as_json: bool, netra: Netra) -> None:
 @click.argument("out", type=click.Path(dir_okay=False, path_type=Path))
 @click.option("--events", type=click.IntRange(min=1), default=100_000, show_default=True)
 @click.option("--seed", type=int, default=0, show_default=True)
-@click.option("--days", type=click.FloatRange(min=0, min_open=True), default=14, show_default=True)
+@click.option("--days", type=click.IntRange(min=1), default=28, show_default=True)
 @json_option
-def generate(out: Path, events: int, seed: int, days: float, as_json: bool) -> None:
+def generate(out: Path, events: int, seed: int, days: int, as_json: bool) -> None:
     """Write a made-up workload with known facts to OUT (.parquet, .csv or .jsonl)."""
     from netra.ingest import generate as generator
 
     with output.stderr().status(f"generating {count(events)} events"):
-        generator.write(out, events=events, seed=seed, days=days)
-    made = {"path": str(out), "events": events, "seed": seed, "days": days}
-    emit(made, as_json, lambda _: f"wrote {count(events)} events to {out}")
+        truth = generator.write(out, events, seed, days)
+    made = {"path": str(out), "events": events, "planted": truth}
+    emit(made, as_json, lambda _: f"wrote {count(events)} events of {days} days to {out}")
 
 
 def _answer(answer: WorkloadAnswer) -> Group:

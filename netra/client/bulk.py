@@ -131,11 +131,19 @@ def _send(
         for problem in e.errors:
             if not (named := _ROW.match(problem.where)) or int(named[1]) >= len(piece):
                 raise
-            row = piece[int(named[1])]
             own = replace(problem, where=problem.where[named.end() :] or "job")
-            before = refused.get(row.where)
-            errors = (*before.errors, own) if before else (own,)
-            refused[row.where] = Rejected(where=row.where, detail=e.detail, errors=errors)
+            for row in _concerned(piece, int(named[1]), own):
+                before = refused.get(row.where)
+                errors = (*before.errors, own) if before else (own,)
+                refused[row.where] = Rejected(where=row.where, detail=e.detail, errors=errors)
         if not refused:
             raise
         return None, refused
+
+
+def _concerned(piece: Sequence[Row], index: int, problem: Problem) -> list[Row]:
+    """The row that a problem names; of a workload's problem, the server names the first only."""
+    named = piece[index]
+    if problem.where != "workload_id":
+        return [named]
+    return [row for row in piece if row.job.workload_id == named.job.workload_id]

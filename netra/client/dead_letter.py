@@ -5,6 +5,7 @@ from __future__ import annotations
 from netra.client.call import Awaiting, Blocking, call, paged
 from netra.client.request import PREFIX, Request, as_json, get
 from netra.schemas.dead_letter import DeadLetter
+from netra.schemas.job import Job
 from netra.schemas.page import Page
 
 
@@ -15,12 +16,12 @@ class DeadLetterCalls:
         return get("/dead-letters", as_json(Page[DeadLetter]), limit=page_size)
 
     @call
-    def replay(self, dead_letter_id: str) -> Request[DeadLetter]:
-        """Runs the stage again."""
+    def replay(self, dead_letter_id: str) -> Request[Job]:
+        """Runs the letter's job again from where it failed; answers with the job."""
         return Request(
             method="POST",
             path=f"{PREFIX}/dead-letters/{dead_letter_id}/replay",
-            read=as_json(DeadLetter),
+            read=as_json(Job),
         )
 
 

@@ -16,7 +16,7 @@ import msgspec
 from netra.client.problems import Unreachable, error_named
 from netra.client.request import Request
 from netra.client.retry import Pause, Retry, Send, exchange
-from netra.errors import NetraError
+from netra.errors import NetraError, StoreUnavailable
 from netra.schemas.job import Job
 from netra.schemas.page import Page
 from netra.schemas.progress import Fact, Tick
@@ -169,7 +169,10 @@ class Following:
             if message is None:
                 continue
             heard = True
-            event = read(message)
+            try:
+                event = read(message)
+            except StoreUnavailable as e:
+                return Lost(e.detail), heard
             if event is not None and self._is_new(event):
                 yield event
         return None, heard
