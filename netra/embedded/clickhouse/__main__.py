@@ -13,6 +13,7 @@ import shutil
 import signal
 import sys
 import threading
+import time
 from pathlib import Path
 
 from netra import settings
@@ -44,6 +45,9 @@ def main() -> None:
 
 def serve(folder: Path, port: int, access: Access) -> None:
     """Serves the folder on the loopback until SIGTERM or SIGINT, then closes it cleanly."""
+    # Times without a zone of their own mean the same on every machine.
+    os.environ["TZ"] = "UTC"
+    time.tzset()
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     spool = folder / "spool"
     shutil.rmtree(spool, ignore_errors=True)  # what a killed server left of its inserts
