@@ -137,3 +137,32 @@ register(
         upstream=("triage",),
     )
 )
+register(
+    AgentSpec(
+        name="caching",
+        summary="The exact hit ratio of a prefix cache at every capacity, from the blocks' hashes.",
+        pool="cpu",
+        path="netra.agents.caching:run",
+        params=params.CachingParams,
+        columns=("ts", "prefix_hashes", "block_tokens"),
+        upstream=("triage",),
+        answers=("optimize", "audit_caching"),
+    )
+)
+#: What the replay of prompts needs of each event.
+PROMPT_COLUMNS = (
+    *("ts", "session_id", "provider", "model", "feature", "input_tokens", "output_tokens"),
+    *("prefix_hashes", "block_tokens", "attributes"),
+)
+register(
+    AgentSpec(
+        name="prompt-cache",
+        summary="What the provider's prompt cache costs and saves, by how long blocks live.",
+        pool="cpu",
+        path="netra.agents.prompt_cache:run",
+        params=params.PromptCacheParams,
+        columns=PROMPT_COLUMNS,
+        upstream=("triage",),
+        answers=("optimize", "audit_caching"),
+    )
+)

@@ -7,7 +7,7 @@ the list it came from and since when that entry holds. https://github.com/pydant
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import UTC, date, datetime, time
 from functools import cache
 from importlib.metadata import version
@@ -67,6 +67,18 @@ class Price:
             if input_tokens > tier.above_input_tokens:
                 found = tier.rates
         return found
+
+    def as_json(self) -> dict[str, Any]:
+        """For a report: which entry, from where, since when, and each tier's rates."""
+        return {
+            "entry": f"{self.provider}/{self.model}",
+            "source": self.source,
+            "effective_from": self.effective_from.isoformat() if self.effective_from else None,
+            "varies_by_hour": self.varies_by_hour,
+            "usd_per_million": [
+                {"above_input_tokens": t.above_input_tokens, **asdict(t.rates)} for t in self.tiers
+            ],
+        }
 
 
 @cache
