@@ -14,6 +14,7 @@ from netra.agents.profiling.distributions import (
     distribution_figures,
     distribution_tables,
 )
+from netra.agents.profiling.incidents import incident_table
 from netra.agents.profiling.seasons import rhythm
 from netra.agents.profiling.sourced import Sourced, as_json
 from netra.agents.profiling.traffic import Traffic
@@ -73,6 +74,8 @@ def _content(
     figures |= when.figures
     tables = usage_tables(traffic, sourced, method, params.rows)
     tables += distribution_tables(traffic, sourced)
+    if inputs.workload.anchored and (unusual := incident_table(traffic.hourly, sourced)):
+        tables.append(unusual)
     charts = usage_charts(traffic) + when.charts + distribution_charts(traffic)
     return {
         "figures": {name: as_json(figure) for name, figure in figures.items()},

@@ -6,15 +6,17 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import msgspec
 import numpy as np
 
 from netra.agents.profiling.sourced import LEVEL, Sourced
+from netra.agents.profiling.timeline import LIST_COST, REQUESTS
 from netra.analysis.bootstrap import block_bootstrap, ratio
 from netra.analysis.hourly import HourlySums, Series
 from netra.analysis.seasonality import DAY, WEEK, Season, season
 from netra.analysis.trend import daily_trend
 from netra.errors import InsufficientData
-from netra.schemas.figure import Figure
+from netra.schemas.figure import Figure, missing
 from netra.schemas.report import Chart
 
 #: What an unanchored trace lacks.
@@ -22,8 +24,6 @@ NEEDS_ANCHOR = "absolute times: ingest with --start, or a trace with calendar ti
 _WEEKDAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
 #: Points of a line over time; beyond it hours are added up into days.
 _MAX_POINTS = 800
-#: Rows of `HourlySums`: the requests, then what `Traffic` adds up.
-REQUESTS, LIST_COST = 0, 1
 
 
 @dataclass(frozen=True)
@@ -53,6 +53,7 @@ def rhythm(
             name: sourced.missing(label, unit, [NEEDS_ANCHOR], "ts")
             for name, label, unit in (
                 ("trend_requests", "Trend of requests", "requests/day per day"),
+                ("growth_per_week", "Growth of requests a week", "share/week"),
                 ("season_daily", "Daily season", "share"),
                 ("season_weekly", "Weekly season", "share"),
             )
@@ -62,6 +63,7 @@ def rhythm(
     charts = _traffic_chart(hourly)
     days = hourly.whole_days()
     figures["trend_requests"] = _trend(days, REQUESTS, "requests", sourced)
+    figures["growth_per_week"] = _growth(figures["trend_requests"], days)
     figures["cost_per_day"] = _cost_per_day(days, cost_lacks, sourced, xp=xp, seed=seed)
     if not cost_lacks:
         figures["trend_cost"] = _trend(days, LIST_COST, "USD", sourced)
@@ -94,6 +96,26 @@ def _trend(days: Series | None, row: int, unit: str, sourced: Sourced) -> Figure
         n=found.days,
         method=f"Theil-Sen slope of whole UTC days over {within}, Sen's interval{note}",
         source=sourced.source(columns),
+    )
+
+
+def _growth(trend: Figure, days: Series | None) -> Figure:
+    """The trend of requests as a share of the median day, a week."""
+    label = "Growth of requests a week"
+    if trend.value is None or trend.interval is None or days is None:
+        return msgspec.structs.replace(trend, label=label, unit="share/week")
+    median = float(np.median(days.sums[REQUESTS]))
+    if not median:
+        return missing("traffic on most days", unit="share/week", source=trend.source, label=label)
+    weekly = WEEK / DAY / median
+    low, high = trend.interval
+    return msgspec.structs.replace(
+        trend,
+        label=label,
+        value=trend.value * weekly,
+        interval=(low * weekly, high * weekly),
+        unit="share/week",
+        method=f"{trend.method}; seven times the slope over the median day",
     )
 
 

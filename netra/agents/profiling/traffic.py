@@ -10,6 +10,7 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from netra.agents.columns import Floats, Mask, Vocabulary, column, concatenate, numbers, times
+from netra.agents.profiling import timeline
 from netra.agents.selection import selected
 from netra.analysis.breakdown import GroupSums
 from netra.analysis.hourly import HourlySums
@@ -67,8 +68,7 @@ class Traffic:
         self.groups = {g: GroupSums(MEASURES) for g in GROUPS}
         self.samples = {c: Sample() for c in SAMPLED}
         self.failed = Sample()
-        #: Rows, list cost, input tokens, output tokens.
-        self.hourly = HourlySums(measures=3)
+        self.hourly = HourlySums(timeline.MEASURES)
         self.inconsistent = {"cached above input": 0, "ttft above latency": 0}
         self._wheres = wheres
         self._codes: dict[str, list[npt.NDArray[np.int32]]] = {"model": [], "feature": []}
@@ -91,7 +91,7 @@ class Traffic:
         for name in SAMPLED:
             self.samples[name].add(read[name])
         self.failed.add(read["failed"])
-        self.hourly.add(times(batch), [list_cost, read["input_tokens"], read["output_tokens"]])
+        self.hourly.add(times(batch), timeline.hourly_measures(read))
         self._note_inconsistent(read)
         for parts, where in zip(self._selected, self._wheres, strict=True):
             parts.append(selected(batch, where))
