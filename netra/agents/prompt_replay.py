@@ -64,6 +64,8 @@ NONE, TTL_5M, TTL_1H, NEVER_EXPIRES = range(len(POLICIES))
 class PromptRequests:
     """The requests whose cost is known without a cache and with one; one column each, in order."""
 
+    #: The place of each among all events of the workload, ascending; shape (n,).
+    rows: npt.NDArray[np.int64]
     times_us: npt.NDArray[np.int64]
     #: Codes, -1 where unknown; shape (n,).
     sessions: Codes
@@ -127,11 +129,12 @@ class _Replayer:
 
     def add(self, batch: pa.RecordBatch) -> None:
         """Replays a batch, and keeps the requests that can be priced."""
+        rows = np.arange(self._events, self._events + batch.num_rows)
         self._events += batch.num_rows
         if self._params.top_level_only:
-            wanted = self._top_level(batch)
+            wanted = top_level(batch)
             self._excluded += batch.num_rows - int(wanted.sum())
-            batch = batch.filter(pa.array(wanted))
+            rows, batch = rows[wanted], batch.filter(pa.array(wanted))
         if not batch.num_rows:
             return
         at = times(batch)
@@ -152,6 +155,7 @@ class _Replayer:
         hits = np.concatenate([np.zeros((1, batch.num_rows)), of_cache])
         self._keep(
             keep,
+            rows=rows,
             times_us=at,
             sessions=sessions,
             features=self._features.encode(batch, "feature"),
@@ -181,10 +185,6 @@ class _Replayer:
         if not self._left_out:
             return "no event is known to be top-level", ["attributes.subagent = false"]
         return "no event can be replayed and priced", [w for w, _ in self._left_out.most_common()]
-
-    def _top_level(self, batch: pa.RecordBatch) -> Mask:
-        subagent = pc.map_lookup(batch.column("attributes"), pa.scalar("subagent"), "first")
-        return np.asarray(pc.fill_null(pc.equal(subagent, "false"), False), dtype=bool)
 
     def _share(self, sessions: Codes, models: Codes) -> Codes:
         """The group of requests that share a cache, for each request."""
@@ -227,9 +227,15 @@ class _Replayer:
         if count := int(rows.sum()):
             self._left_out[what] += count
 
-    def _keep(self, rows: Mask, **columns: npt.NDArray[Any]) -> None:
+    def _keep(self, wanted: Mask, /, **columns: npt.NDArray[Any]) -> None:
         for name, values in columns.items():
-            self._kept.setdefault(name, []).append(values[..., rows])
+            self._kept.setdefault(name, []).append(values[..., wanted])
+
+
+def top_level(batch: pa.RecordBatch) -> Mask:
+    """The events that are not an agent's sub-agent's; shape (rows,)."""
+    subagent = pc.map_lookup(batch.column("attributes"), pa.scalar("subagent"), "first")
+    return np.asarray(pc.fill_null(pc.equal(subagent, "false"), False), dtype=bool)
 
 
 def _offsets(lists: pa.ListArray) -> npt.NDArray[np.int64]:
