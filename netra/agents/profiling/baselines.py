@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from netra.agents.columns import Floats
-from netra.agents.profiling.distributions import error_rate, known
+from netra.agents.profiling.distributions import error_rate
 from netra.agents.profiling.sourced import LEVEL, Sourced, as_json
 from netra.agents.profiling.traffic import Traffic
 from netra.agents.profiling.usage import cost_needs
@@ -60,11 +60,11 @@ def baseline(
     if metric == "error_rate":
         return error_rate(_values("failed", where, traffic), of)
     if metric == "quality":
-        values = known(_values("quality", where, traffic))
+        values = _values("quality", where, traffic)
         return of.mean(label, "share", mean(values, LEVEL), len(values), "quality")
     family, stat, _ = metric.split("_")
     column = f"{family}_ms"
-    values = known(_values(column, where, traffic))
+    values = _values(column, where, traffic)
     if stat == "mean":
         return of.mean(label, "ms", mean(values, LEVEL), len(values), column)
     q = _QUANTILES[stat]
@@ -75,7 +75,7 @@ def baseline(
 def _cost(
     label: str, where: Mapping[str, Any], traffic: Traffic, of: Sourced, cost_method: str
 ) -> Figure:
-    costs = known(_values("list_cost_usd", where, traffic))
+    costs = _values("list_cost_usd", where, traffic)
     columns = ("model", "input_tokens", "output_tokens")
     if not len(costs):
         return of.missing(label, "USD", cost_needs(traffic), *columns)
@@ -89,11 +89,7 @@ def _unit(metric: str) -> str:
 
 
 def _values(column: str, where: Mapping[str, Any], traffic: Traffic) -> Floats:
-    sample = traffic.failed if column == "failed" else traffic.samples[column]
-    values, rows = sample.values(), traffic.selection(where)
-    if rows is None or not len(values):
-        return values
-    return values[rows]
+    return traffic.samples[column].known(traffic.selection(where))
 
 
 def _count(where: Mapping[str, Any], traffic: Traffic) -> int:

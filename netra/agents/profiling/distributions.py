@@ -32,12 +32,12 @@ def distribution_figures(traffic: Traffic, sourced: Sourced) -> dict[str, Figure
     for column, label in {**_TIMES, **_TOKENS}.items():
         unit = "ms" if column in _TIMES else "tokens"
         short = column.removesuffix("_ms")
-        values = known(traffic.samples[column].values())
+        values = traffic.samples[column].known()
         figures |= percentile_figures(short, label, unit, values, column, sourced)
         figures[f"{short}_mean"] = sourced.mean(
             f"{label}, mean", unit, mean(values, LEVEL), len(values), column
         )
-    figures["error_rate"] = error_rate(traffic.failed.values(), sourced)
+    figures["error_rate"] = error_rate(traffic.samples["failed"].known(), sourced)
     return figures
 
 
@@ -54,9 +54,8 @@ def percentile_figures(
     }
 
 
-def error_rate(failed: Floats, sourced: Sourced) -> Figure:
-    """The share of requests that failed, of those whose status is known."""
-    answers = known(failed)
+def error_rate(answers: Floats, sourced: Sourced) -> Figure:
+    """The share of requests that failed; `answers` is 1 for each that did and 0 for the others."""
     if not len(answers):
         return sourced.missing("Error rate", "share", ["status"], "status")
     found = wilson(int(answers.sum()), len(answers), LEVEL)
@@ -64,27 +63,21 @@ def error_rate(failed: Floats, sourced: Sourced) -> Figure:
     return sourced.proportion("Error rate", found, method, "status")
 
 
-def known(values: Floats) -> Floats:
-    """The values that are known."""
-    return values[~np.isnan(values)]
-
-
 def distribution_tables(traffic: Traffic, sourced: Sourced) -> list[dict[str, Any]]:
     """Percentiles with their intervals by model and by feature, and errors."""
     tables: list[dict[str, Any]] = []
     for column, label in _TIMES.items():
-        values = traffic.samples[column].values()
+        sample = traffic.samples[column]
         for group in ("model", "feature"):
-            if len(values) and traffic.known[group]:
+            if traffic.known[column] and traffic.known[group]:
                 rows = [
-                    [name, *_percentile_row(known(values[where]))]
+                    [name, *_percentile_row(sample.known(where))]
                     for name, where in _parts(traffic, group)
                 ]
                 tables.append(_percentile_table(column, label, group, rows, traffic, sourced))
-    failed = traffic.failed.values()
     for group in ("model", "feature"):
-        if len(failed) and traffic.known[group]:
-            tables.append(_error_table(group, failed, traffic, sourced))
+        if traffic.known["failed"] and traffic.known[group]:
+            tables.append(_error_table(group, traffic, sourced))
     return tables
 
 
@@ -121,10 +114,10 @@ def _percentile_table(
     )
 
 
-def _error_table(group: str, failed: Floats, traffic: Traffic, sourced: Sourced) -> dict[str, Any]:
+def _error_table(group: str, traffic: Traffic, sourced: Sourced) -> dict[str, Any]:
     rows: list[list[Any]] = []
     for name, where in _parts(traffic, group):
-        answers = known(failed[where])
+        answers = traffic.samples["failed"].known(where)
         if len(answers):
             found = wilson(int(answers.sum()), len(answers), LEVEL)
             rows.append([name, found.n, int(answers.sum()), found.value, found.low, found.high])
@@ -145,13 +138,13 @@ def distribution_charts(traffic: Traffic) -> list[Chart]:
     """The quantiles of latency by model, and of tokens."""
     charts: list[Chart] = []
     for column, label in _TIMES.items():
-        values = traffic.samples[column].values()
-        if not len(values):
+        if not traffic.known[column]:
             continue
-        lines = [("all requests", known(values))]
+        sample = traffic.samples[column]
+        lines = [("all requests", sample.known())]
         if len(traffic.vocabularies["model"]) > 1:
             parts = list(_parts(traffic, "model"))[:MAX_LINES]
-            lines += [(name, known(values[where])) for name, where in parts]
+            lines += [(name, sample.known(where)) for name, where in parts]
         charts.append(
             _quantile_chart(
                 f"{column.removesuffix('_ms')}_quantiles",
@@ -160,7 +153,7 @@ def distribution_charts(traffic: Traffic) -> list[Chart]:
                 lines,
             )
         )
-    lines = [(label, known(traffic.samples[column].values())) for column, label in _TOKENS.items()]
+    lines = [(label, traffic.samples[column].known()) for column, label in _TOKENS.items()]
     if any(len(values) for _, values in lines):
         charts.append(_quantile_chart("token_quantiles", "Tokens per request", "tokens", lines))
     return charts
