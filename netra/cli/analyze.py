@@ -1,0 +1,133 @@
+"""`netra analyze`: one agent on one file, in this process, with no stack."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+from threading import Timer
+from typing import TYPE_CHECKING, Any
+
+import click
+from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+
+from netra.agents.base import Inputs, QuietContext, WorkloadInfo
+from netra.agents.loading import load_agent
+from netra.catalog import agents
+from netra.catalog.supply import SupplyCatalog
+from netra.cli import output
+from netra.cli.content_view import render
+from netra.cli.output import emit, json_option
+from netra.cli.values import Moment, value
+from netra.errors import InsufficientData, InvalidInput, Problem
+from netra.schemas.goal import Goal
+
+if TYPE_CHECKING:
+    from netra.catalog.agents import AgentSpec
+
+#: Shorter waits show no progress.
+_PATIENCE_S = 2.0
+
+
+@click.command()
+@click.argument("agent")
+@click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.option(
+    "--param", "params", multiple=True, metavar="NAME=VALUE", help="A parameter; repeatable."
+)
+@click.option("--format", "trace_format", help="The file's format; by default it is detected.")
+@click.option("--start", type=Moment(), help="When a trace with relative times began.")
+@json_option
+def analyze(
+    agent: str,
+    file: Path,
+    params: tuple[str, ...],
+    trace_format: str | None,
+    start: datetime | None,
+    as_json: bool,
+) -> None:
+    """Run AGENT on the events in FILE, in this process: nothing has to run, nothing is stored.
+
+    Example: netra analyze caching trace.jsonl --param capacities=1000,10000 --json
+    """
+    spec = agents.get(agent)
+    parsed = spec.parse_params(_named(params))
+    with _waiting(f"reading {file.name}") as context:
+        inputs = _inputs(spec, file, trace_format, start)
+        context.task = f"{agent} on {file.name}"
+        context.progress(0.0)
+        try:
+            content = load_agent(spec)(inputs, parsed, context).content
+        except InsufficientData as e:
+            content = {"status": "insufficient_data", "detail": e.detail, "needs": e.needs}
+    emit(content, as_json, render)
+
+
+#: What the `netra` command finds here.
+commands = (analyze,)
+
+
+def _named(given: Iterable[str]) -> dict[str, Any]:
+    """`capacities=1000,10000` → `{"capacities": [1000, 10000]}`."""
+    found: dict[str, Any] = {}
+    for text in given:
+        name, equals, rest = text.partition("=")
+        if not (name and equals):
+            expected = "NAME=VALUE, e.g. capacities=1000,10000"
+            problem = Problem(
+                where="--param", problem="not understood", got=text, expected=expected
+            )
+            raise InvalidInput(f"--param {text!r} is not understood", [problem])
+        found[name] = value(rest)
+    return found
+
+
+def _inputs(
+    spec: AgentSpec, file: Path, trace_format: str | None, start: datetime | None
+) -> Inputs:
+    # Imported late: reading needs pyarrow, and `--help` does not.
+    from netra.ingest.read import events
+
+    # The noop reads nothing; anything else gets at least the time.
+    info, count, stream = events(file, spec.columns or ("ts",), trace_format, start)
+    return Inputs(
+        job_id="",
+        workload=WorkloadInfo(id=file.name, name=file.name, anchored=info.anchored, events=count),
+        goal=Goal(),
+        events=stream,
+        supply=SupplyCatalog(),
+    )
+
+
+@dataclass
+class _ShownContext(QuietContext):
+    """Shows progress on standard error."""
+
+    bar: Progress = field(default_factory=Progress)
+    #: What is being done.
+    task: str = ""
+
+    def progress(self, fraction: float, message: str = "") -> None:
+        description = f"{self.task}: {message}" if message else self.task
+        self.bar.update(self.bar.task_ids[0], total=1.0, completed=fraction)
+        self.bar.update(self.bar.task_ids[0], description=description)
+
+
+@contextmanager
+def _waiting(description: str) -> Iterator[_ShownContext]:
+    """A context whose progress is seen once it takes longer than a moment, on a terminal."""
+    columns = (SpinnerColumn(), TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn())
+    console = output.stderr()
+    bar = Progress(*columns, console=console, transient=True, disable=not console.is_terminal)
+    bar.add_task(description, total=None)
+    timer = Timer(_PATIENCE_S, bar.start)
+    timer.daemon = True
+    timer.start()
+    try:
+        yield _ShownContext(bar=bar)
+    finally:
+        timer.cancel()
+        timer.join()
+        bar.stop()
