@@ -37,6 +37,6 @@ class Component:
     ready_within_s: float = 30.0
     stop_signal: signal.Signals = signal.SIGTERM
     #: How long it may take to stop before it is killed, seconds.
-    stop_within_s: float = 10.0
+    stop_within_s: float = 15.0
     #: It does its work and ends, and what comes later waits for that.
     one_shot: bool = False

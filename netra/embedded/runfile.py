@@ -48,7 +48,7 @@ def is_running(home: Home) -> bool:
     return lock.holder(home.lock) is not None
 
 
-def end_leftovers(home: Home, *, within_s: float = 5.0) -> list[int]:
+def end_leftovers(home: Home, *, within_s: float = 3.0) -> list[int]:
     """Ends processes that outlived a killed supervisor, and returns their pids.
 
     To be called with the lock held. Recorded pids count only with the recorded start time; the

