@@ -282,13 +282,20 @@ def _clear(start: int, stop: int, gone: UInt64s, tree: Int32s) -> None:
 
 @kernel
 def _compact(last: Int32s, id_at: Int32s, gone: UInt64s, state: Int64s) -> None:
+    used = state[0]
     kept = 0
-    for position in range(state[0]):
-        if (gone[position >> 6] >> np.uint64(position & 63)) & _ONE == 0:
-            block = id_at[position]
+    for word in range((used + 63) >> 6):
+        start = word << 6
+        live = ~gone[word]
+        if used - start < 64:
+            live &= (_ONE << np.uint64(used - start)) - _ONE
+        while live != 0:
+            # The lowest set bit: as many ones stand below it as its place says.
+            block = id_at[start + _ones((live & (~live + _ONE)) - _ONE)]
             id_at[kept] = block
             last[block] = kept
             kept += 1
+            live &= live - _ONE
     state[0] = kept
 
 
