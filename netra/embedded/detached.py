@@ -10,7 +10,7 @@ import sys
 import time
 from collections.abc import Collection
 
-from netra.embedded import lock, runfile
+from netra.embedded import identity, lock, runfile
 from netra.embedded.child import fresh_log
 from netra.embedded.home import Home, prepare
 from netra.embedded.processes import ALL
@@ -59,6 +59,7 @@ def stop(home: Home, *, within_s: float = 60.0) -> bool:
     pid = lock.holder(home.lock)
     if pid is None:
         return _clean_up(home)
+    began = identity.started(pid) or 0.0
     try:
         os.kill(pid, signal.SIGTERM)
     except PermissionError as e:
@@ -66,7 +67,8 @@ def stop(home: Home, *, within_s: float = 60.0) -> bool:
     except ProcessLookupError:
         pass
     deadline = time.monotonic() + within_s
-    while lock.holder(home.lock) is not None:
+    # The lock is freed before the process has quite ended; to the caller both belong together.
+    while lock.holder(home.lock) is not None or identity.is_same(pid, began):
         if time.monotonic() > deadline:
             raise NetraError(f"process {pid} has not stopped the stack after {within_s:.0f} s")
         time.sleep(_LOOK_S)

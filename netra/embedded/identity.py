@@ -23,9 +23,12 @@ def started(pid: int) -> float | None:
 
 
 def is_same(pid: int, began: float) -> bool:
-    """Whether `pid` is still the process that was started at `began`."""
-    now = started(pid)
-    return now is not None and abs(now - began) < 1.0
+    """Whether the process that was started at `began` still runs as `pid`."""
+    try:
+        process = psutil.Process(pid)
+        return abs(process.create_time() - began) < 1.0 and not _is_zombie(process)
+    except psutil.NoSuchProcess:
+        return False
 
 
 def marked(mark: str) -> Iterator[int]:

@@ -41,7 +41,7 @@ def write_valkey(info: StackInfo, value: int) -> None:
     with redis.Redis.from_url(info.redis_url) as client:
         client.rpush("probe", value)
         # Once the append-only file is synced, the value is there after any crash.
-        assert client.execute_command("WAITAOF", 1, 0, 5000)[0] == 1
+        assert client.waitaof(1, 0, 5000) == [1, 0]
 
 
 def read_valkey(info: StackInfo) -> list[int]:
@@ -51,9 +51,8 @@ def read_valkey(info: StackInfo) -> list[int]:
 
 def write_clickhouse(info: StackInfo, value: int) -> None:
     with clickhouse_connect.get_client(dsn=_without_database(info)) as client:
-        client.command(
-            "CREATE TABLE IF NOT EXISTS default.probe (v Int64) ENGINE=MergeTree ORDER BY v"
-        )
+        columns = "(v Int64) ENGINE = MergeTree ORDER BY v"
+        client.command(f"CREATE TABLE IF NOT EXISTS default.probe {columns}")
         client.insert("default.probe", [[value]], column_names=["v"])
 
 
@@ -68,6 +67,14 @@ READ = {"postgres": read_postgres, "valkey": read_valkey, "clickhouse": read_cli
 
 def _without_database(info: StackInfo) -> str:
     return info.clickhouse_url.removesuffix("/netra")
+
+
+def lives(pid: int) -> bool:
+    """Whether a process runs; one that only waits to be buried does not."""
+    try:
+        return psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False
 
 
 def processes_of(home: Path) -> list[str]:
