@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import msgspec
 from litestar import Controller, get
+from litestar.params import FromPath
 
 from netra.catalog import agents
 from netra.catalog.agents import AgentSpec
@@ -34,7 +35,7 @@ class AgentController(Controller):
         return Page(items=tuple(_agent(spec) for spec in listed))
 
     @get("/{name:str}", summary="Show an agent, with its parameters as JSON schema")
-    async def show(self, name: str) -> Agent:
+    async def show(self, name: FromPath[str]) -> Agent:
         try:
             return _agent(agents.get(name))
         except InvalidInput as e:

@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import Annotated, Any
 
 from litestar import Controller, Request, get, post
+from litestar.params import FromPath
 
 from netra.api import examples, paging
 from netra.api.access import Principal
@@ -15,7 +16,7 @@ from netra.api.drafting import Plan, check_workload, plan, same_kind, traceparen
 from netra.api.intake import Entry
 from netra.api.job import draft
 from netra.api.links import linked
-from netra.api.services import Services
+from netra.api.services import Served, Services
 from netra.engine import control
 from netra.engine.submit import Draft
 from netra.errors import Conflict, NetraError, NotFound, Problem
@@ -66,7 +67,7 @@ class BatchController(Controller):
         self,
         data: Annotated[BatchRequest, examples.BATCH],
         request: Request[Principal, Any, Any],
-        services: Services,
+        services: Served,
     ) -> BatchAnswer:
         """All jobs are taken, or none. Jobs whose key was used before are not submitted again."""
         now = services.clock.now()
@@ -106,7 +107,7 @@ class BatchController(Controller):
     async def list(
         self,
         request: Request[Principal, Any, Any],
-        services: Services,
+        services: Served,
         limit: paging.Limit = 50,
         cursor: paging.Cursor = None,
     ) -> Page[Batch]:
@@ -118,16 +119,16 @@ class BatchController(Controller):
 
     @get("/{batch_id:str}", summary="Show a batch: how many jobs are in which state")
     async def show(
-        self, batch_id: str, request: Request[Principal, Any, Any], services: Services
+        self, batch_id: FromPath[str], request: Request[Principal, Any, Any], services: Served
     ) -> Batch:
         return await self._shown(batch_id, request, services)
 
     @get("/{batch_id:str}/jobs", summary="List a batch's jobs, newest first")
     async def jobs(
         self,
-        batch_id: str,
+        batch_id: FromPath[str],
         request: Request[Principal, Any, Any],
-        services: Services,
+        services: Served,
         limit: paging.Limit = 50,
         cursor: paging.Cursor = None,
     ) -> Page[Job]:
@@ -145,7 +146,7 @@ class BatchController(Controller):
 
     @post("/{batch_id:str}/cancel", status_code=202, summary="Ask all jobs of a batch to stop")
     async def cancel(
-        self, batch_id: str, request: Request[Principal, Any, Any], services: Services
+        self, batch_id: FromPath[str], request: Request[Principal, Any, Any], services: Served
     ) -> Batch:
         """Jobs that ended stay as they are."""
         tenant_id = request.user.tenant_id

@@ -6,12 +6,13 @@ from typing import Any
 from uuid import UUID
 
 from litestar import Controller, Request, get, post
+from litestar.params import FromPath
 
 from netra.api import paging
 from netra.api.access import Principal
 from netra.api.job import shown
 from netra.api.links import linked
-from netra.api.services import Services
+from netra.api.services import Served
 from netra.engine import control
 from netra.errors import Conflict, NotFound
 from netra.schemas.dead_letter import DeadLetter
@@ -29,7 +30,7 @@ class DeadLetterController(Controller):
     async def list(
         self,
         request: Request[Principal, Any, Any],
-        services: Services,
+        services: Served,
         limit: paging.Limit = 50,
         cursor: paging.Cursor = None,
     ) -> Page[DeadLetter]:
@@ -41,7 +42,7 @@ class DeadLetterController(Controller):
 
     @post("/{letter_id:str}/replay", status_code=202, summary="Run the letter's job again")
     async def replay(
-        self, letter_id: str, request: Request[Principal, Any, Any], services: Services
+        self, letter_id: FromPath[str], request: Request[Principal, Any, Any], services: Served
     ) -> Job:
         """From where it failed, in a new epoch; what succeeded is kept."""
         tenant_id = request.user.tenant_id

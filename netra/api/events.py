@@ -7,12 +7,12 @@ from collections.abc import AsyncIterator
 from typing import Annotated, Any
 
 from litestar import Request, Response, get
-from litestar.params import Parameter
+from litestar.params import FromPath, FromQuery, HeaderParameter
 from litestar.response import Stream
 
 from netra.api import paging
 from netra.api.access import Principal
-from netra.api.services import Services
+from netra.api.services import Served, Services
 from netra.errors import InvalidInput, Problem
 from netra.progress.follow import Follower, Joined
 from netra.progress.message import TERMINAL, Message, Position
@@ -30,11 +30,11 @@ def encode(message: Message) -> bytes:
 
 @get("/jobs/{job_id:str}/events", summary="A job's facts and ticks as they come", tags=["jobs"])
 async def events(
-    job_id: str,
+    job_id: FromPath[str],
     request: Request[Principal, Any, Any],
-    services: Services,
-    last_event_id: str | None = None,
-    header_id: Annotated[str | None, Parameter(header="Last-Event-ID", default=None)] = None,
+    services: Served,
+    last_event_id: FromQuery[str | None] = None,
+    header_id: Annotated[str | None, HeaderParameter(name="Last-Event-ID")] = None,
 ) -> Response[Any]:
     """Server-Sent Events. `id` is `epoch-seq`; `Last-Event-ID` resumes. Ends with the job's
     epoch; 204 if that is over and all of it was seen, so that browsers do not come back."""

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
+from litestar.enums import RequestEncodingType
 from litestar.openapi.spec import Example
-from litestar.params import Body
+from litestar.params import BodyKwarg
 
 JOB_EXAMPLES: dict[str, dict[str, Any]] = {
     "A goal in words": {
@@ -45,7 +46,8 @@ SUPPLY_EXAMPLES: dict[str, dict[str, Any]] = {
 
 
 def _body(examples: dict[str, dict[str, Any]]) -> Any:
-    return Body(examples=[Example(summary=name, value=v) for name, v in examples.items()])
+    shown = [Example(summary=name, value=value) for name, value in examples.items()]
+    return BodyKwarg(media_type=RequestEncodingType.JSON, examples=shown)
 
 
 JOB = _body(JOB_EXAMPLES)

@@ -11,7 +11,7 @@ from urllib.request import urlopen
 
 from litestar import Response, get
 
-from netra.api.services import Services
+from netra.api.services import Served, Services
 from netra.schemas.health import Health, Readiness, StoreHealth
 
 #: A store that has not answered by then is down, seconds.
@@ -24,7 +24,7 @@ async def health() -> Health:
 
 
 @get("/health/ready", summary="The stores answer", tags=["health"], opt={"open": True})
-async def ready(services: Services) -> Response[Readiness]:
+async def ready(services: Served) -> Response[Readiness]:
     """503, naming which, when a store does not."""
     checks = {
         "postgres": _checked(lambda: _postgres(services)),

@@ -7,13 +7,13 @@ from uuid import UUID
 
 import msgspec
 from litestar import Controller, Request, Response, get, post
-from litestar.params import Parameter
+from litestar.params import FromPath, HeaderParameter, QueryParameter
 
 from netra.api import examples, paging
 from netra.api.access import Principal
 from netra.api.drafting import Plan, check_workload, plan, traceparent
 from netra.api.links import linked
-from netra.api.services import Services
+from netra.api.services import Served, Services
 from netra.engine import control
 from netra.engine.submit import Draft, Submitted
 from netra.errors import Conflict, InvalidInput, NotFound, Problem
@@ -81,9 +81,9 @@ class JobController(Controller):
         self,
         data: Annotated[JobRequest, examples.JOB],
         request: Request[Principal, Any, Any],
-        services: Services,
+        services: Served,
         idempotency_key: Annotated[
-            IdempotencyKey | None, Parameter(header="Idempotency-Key", default=None)
+            IdempotencyKey | None, HeaderParameter(name="Idempotency-Key")
         ] = None,
     ) -> Response[JobAnswer]:
         """Answered before anything runs: follow the job, or ask for it, by its URLs."""
@@ -118,7 +118,7 @@ class JobController(Controller):
     async def list(
         self,
         request: Request[Principal, Any, Any],
-        services: Services,
+        services: Served,
         limit: paging.Limit = 50,
         cursor: paging.Cursor = None,
     ) -> Page[Job]:
@@ -136,14 +136,14 @@ class JobController(Controller):
 
     @get("/{job_id:str}", summary="Show a job with its stages")
     async def show(
-        self, job_id: str, request: Request[Principal, Any, Any], services: Services
+        self, job_id: FromPath[str], request: Request[Principal, Any, Any], services: Served
     ) -> Job:
         found = await shown(services, request.user, paging.uuid(job_id, "job"))
         return linked(found, request)
 
     @post("/{job_id:str}/cancel", status_code=202, summary="Ask a job to stop")
     async def cancel(
-        self, job_id: str, request: Request[Principal, Any, Any], services: Services
+        self, job_id: FromPath[str], request: Request[Principal, Any, Any], services: Served
     ) -> Job:
         job = paging.uuid(job_id, "job")
         async with checkout(services.pool) as connection:
@@ -153,7 +153,7 @@ class JobController(Controller):
 
     @post("/{job_id:str}/retry", status_code=202, summary="Run a job again from where it failed")
     async def retry(
-        self, job_id: str, request: Request[Principal, Any, Any], services: Services
+        self, job_id: FromPath[str], request: Request[Principal, Any, Any], services: Served
     ) -> Job:
         job = paging.uuid(job_id, "job")
         async with checkout(services.pool) as connection:
@@ -164,12 +164,12 @@ class JobController(Controller):
     @get("/{job_id:str}/facts", summary="The facts of a job after a position")
     async def facts(
         self,
-        job_id: str,
+        job_id: FromPath[str],
         request: Request[Principal, Any, Any],
-        services: Services,
+        services: Served,
         limit: paging.Limit = 50,
-        epoch: Annotated[int, Parameter(ge=0, default=0)] = 0,
-        after_seq: Annotated[int, Parameter(ge=0, default=0)] = 0,
+        epoch: Annotated[int, QueryParameter(ge=0)] = 0,
+        after_seq: Annotated[int, QueryParameter(ge=0)] = 0,
         cursor: paging.Cursor = None,
     ) -> Response[bytes]:
         """In the order in which they became true, epochs after `epoch` included."""
@@ -191,10 +191,10 @@ class JobController(Controller):
     @get("/{job_id:str}/results/{stage_name:str}", summary="What a finished stage answered")
     async def result(
         self,
-        job_id: str,
-        stage_name: str,
+        job_id: FromPath[str],
+        stage_name: FromPath[str],
         request: Request[Principal, Any, Any],
-        services: Services,
+        services: Served,
     ) -> dict[str, Any]:
         job = paging.uuid(job_id, "job")
         async with checkout(services.pool) as connection:

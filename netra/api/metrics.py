@@ -7,10 +7,10 @@ from typing import Any
 from litestar import Response, get
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
-from netra.api.services import Services
+from netra.api.services import Served
 from netra.metrics import REGISTRY
 
 
 @get("/metrics", summary="Prometheus metrics", tags=["health"])
-async def show(services: Services) -> Response[Any]:
+async def show(services: Served) -> Response[Any]:
     return Response(generate_latest(REGISTRY), media_type=CONTENT_TYPE_LATEST)

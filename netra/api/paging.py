@@ -8,19 +8,17 @@ from collections.abc import Callable, Sequence
 from typing import Annotated, TypeVar
 from uuid import UUID
 
-from litestar.params import Parameter
+from litestar.params import QueryParameter
 
 from netra.errors import InvalidInput, NotFound, Problem
 from netra.schemas.page import Page
 
 T = TypeVar("T")
 
-Limit = Annotated[
-    int, Parameter(query="limit", ge=1, le=500, description="Items at most.", default=50)
-]
+Limit = Annotated[int, QueryParameter(name="limit", ge=1, le=500, description="Items at most.")]
 Cursor = Annotated[
     str | None,
-    Parameter(query="cursor", description="`next` of the page before.", default=None),
+    QueryParameter(name="cursor", description="`next` of the page before."),
 ]
 
 

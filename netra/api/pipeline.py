@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from litestar import Controller, get
+from litestar.params import FromPath
 
 from netra.errors import InvalidInput, NotFound
 from netra.pipelines import registry
@@ -24,7 +25,7 @@ class PipelineController(Controller):
         return Page(items=tuple(_pipeline(p) for p in registry.all_pipelines()))
 
     @get("/{name:str}", summary="Show a pipeline's stages")
-    async def show(self, name: str) -> Pipeline:
+    async def show(self, name: FromPath[str]) -> Pipeline:
         try:
             return _pipeline(registry.get(name))
         except InvalidInput as e:

@@ -6,10 +6,11 @@ from typing import Any, Literal
 from uuid import UUID
 
 from litestar import Request, Response, get
+from litestar.params import FromPath, FromQuery
 
 from netra.api import paging
 from netra.api.access import Principal
-from netra.api.services import Services
+from netra.api.services import Served, Services
 from netra.errors import Conflict, NotFound
 from netra.schemas.job import TERMINAL
 from netra.schemas.page import Page
@@ -56,10 +57,10 @@ def _format(request: Request[Principal, Any, Any], asked: Format | None) -> Form
 
 @get("/jobs/{job_id:str}/report", summary="A job's report", tags=["reports"])
 async def report(
-    job_id: str,
+    job_id: FromPath[str],
     request: Request[Principal, Any, Any],
-    services: Services,
-    format: Format | None = None,
+    services: Served,
+    format: FromQuery[Format | None] = None,
 ) -> Response[Any]:
     """As JSON, as one self-contained HTML page, or as Markdown: by `format`, or by `Accept`."""
     row = await _report(services, request.user, paging.uuid(job_id, "job"))
@@ -79,7 +80,7 @@ async def report(
 
 @get("/jobs/{job_id:str}/recommendations", summary="A job's recommendations", tags=["reports"])
 async def of_job(
-    job_id: str, request: Request[Principal, Any, Any], services: Services
+    job_id: FromPath[str], request: Request[Principal, Any, Any], services: Served
 ) -> Page[dict[str, Any]]:
     row = await _report(services, request.user, paging.uuid(job_id, "job"))
     return Page(items=tuple(_recommendations(row)))
@@ -88,8 +89,8 @@ async def of_job(
 @get("/recommendations", summary="The latest of each workload", tags=["reports"])
 async def latest(
     request: Request[Principal, Any, Any],
-    services: Services,
-    workload_id: str | None = None,
+    services: Served,
+    workload_id: FromQuery[str | None] = None,
 ) -> Page[dict[str, Any]]:
     """From the newest report of each workload, or of the one that is named."""
     async with checkout(services.pool) as connection:

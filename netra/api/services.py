@@ -5,6 +5,8 @@ from __future__ import annotations
 import contextlib
 from collections.abc import AsyncIterator
 
+from litestar.di import NamedDependency
+
 from netra.api.access import KeyRing, Tickets
 from netra.api.blocking import BlockingWork
 from netra.api.intake import Intake
@@ -55,3 +57,7 @@ class Services:
             self.blocking.close()
             await self.redis.aclose()
             await self.pool.close()
+
+
+#: What an endpoint declares to be given them.
+Served = NamedDependency[Services]

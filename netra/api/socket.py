@@ -14,7 +14,7 @@ from litestar import WebSocket, websocket
 from litestar.exceptions import WebSocketDisconnect
 
 from netra.api.access import Principal, key_in
-from netra.api.services import Services
+from netra.api.services import Served, Services
 from netra.errors import InvalidInput, NetraError, Unauthorized
 from netra.logging import bind
 from netra.progress.follow import Follower
@@ -55,7 +55,7 @@ def origin_allowed(origin: str | None, host: str | None, allowed: tuple[str, ...
 
 
 @websocket("/ws", include_in_schema=False)
-async def follow(socket: WebSocket[Any, Any, Any], services: Services) -> None:
+async def follow(socket: WebSocket[Any, Any, Any], services: Served) -> None:
     headers = socket.headers
     allowed = services.settings.api.allowed_origins
     if not origin_allowed(headers.get("origin"), headers.get("host"), allowed):

@@ -7,10 +7,11 @@ from importlib.metadata import version
 from typing import Annotated, Any
 
 from litestar import Controller, Request, delete, get, put
+from litestar.params import FromPath, FromQuery
 
 from netra.api import examples
 from netra.api.access import Principal
-from netra.api.services import Services
+from netra.api.services import Served
 from netra.catalog.prices import PRICE_LIST
 from netra.catalog.supply import check_row
 from netra.errors import InvalidInput, NotFound, Problem
@@ -29,8 +30,8 @@ class SupplyController(Controller):
     async def list(
         self,
         request: Request[Principal, Any, Any],
-        services: Services,
-        kind: str | None = None,
+        services: Served,
+        kind: FromQuery[str | None] = None,
     ) -> Supply:
         if kind is not None:
             _check_kind(kind)
@@ -42,11 +43,11 @@ class SupplyController(Controller):
     @put("/{kind:str}/{name:path}", summary="Set a row that holds from a day on")
     async def put(
         self,
-        kind: str,
-        name: str,
+        kind: FromPath[str],
+        name: FromPath[str],
         data: Annotated[SupplyRequest, examples.SUPPLY],
         request: Request[Principal, Any, Any],
-        services: Services,
+        services: Served,
     ) -> SupplyRow:
         _check_kind(kind)
         name = name.lstrip("/")
@@ -57,11 +58,11 @@ class SupplyController(Controller):
     @delete("/{kind:str}/{name:path}", summary="Remove the row of a day, or all of a name")
     async def delete(
         self,
-        kind: str,
-        name: str,
+        kind: FromPath[str],
+        name: FromPath[str],
         request: Request[Principal, Any, Any],
-        services: Services,
-        effective_from: date | None = None,
+        services: Served,
+        effective_from: FromQuery[date | None] = None,
     ) -> None:
         _check_kind(kind)
         name = name.lstrip("/")

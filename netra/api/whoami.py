@@ -7,7 +7,7 @@ from typing import Any
 from litestar import Request, get, post
 
 from netra.api.access import Principal
-from netra.api.services import Services
+from netra.api.services import Served
 from netra.schemas.access import Ticket, WhoAmI
 
 
@@ -17,7 +17,7 @@ async def whoami(request: Request[Principal, Any, Any]) -> WhoAmI:
 
 
 @post("/tickets", status_code=201, summary="A ticket for one WebSocket", tags=["access"])
-async def issue(request: Request[Principal, Any, Any], services: Services) -> Ticket:
+async def issue(request: Request[Principal, Any, Any], services: Served) -> Ticket:
     """Open `/ws?ticket=…` with it, once, before it expires."""
     ticket, expires_at = await services.tickets.issue(request.user)
     return Ticket(ticket=ticket, expires_at=expires_at)

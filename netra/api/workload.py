@@ -7,11 +7,11 @@ from typing import Annotated, Any
 from uuid import UUID
 
 from litestar import Controller, Request, delete, get, post
-from litestar.params import Parameter
+from litestar.params import FromPath, FromQuery, QueryParameter
 
 from netra.api import paging
 from netra.api.access import Principal
-from netra.api.services import Services
+from netra.api.services import Served, Services
 from netra.api.spool import Upload, spooled
 from netra.errors import Conflict, InvalidEvents, InvalidInput, NotFound, Problem
 from netra.logging import bind
@@ -24,13 +24,13 @@ from netra.store.postgres import checkout
 _NAME_LENGTH = 200
 
 Format = Annotated[
-    str | None, Parameter(query="format", description="The file's format; else it is detected.")
+    str | None, QueryParameter(name="format", description="The file's format; else it is detected.")
 ]
 Start = Annotated[
     datetime | None,
-    Parameter(query="start", description="When a trace with relative times began."),
+    QueryParameter(name="start", description="When a trace with relative times began."),
 ]
-Filename = Annotated[str | None, Parameter(query="filename", description="As people know it.")]
+Filename = Annotated[str | None, QueryParameter(name="filename", description="As people know it.")]
 
 
 async def shown(services: Services, principal: Principal, ref: str) -> Workload:
@@ -54,8 +54,8 @@ class WorkloadController(Controller):
     async def create(
         self,
         request: Request[Principal, Any, Any],
-        services: Services,
-        name: str,
+        services: Served,
+        name: FromQuery[str],
         format: Format = None,
         start: Start = None,
         filename: Filename = None,
@@ -81,9 +81,9 @@ class WorkloadController(Controller):
     @post("/{ref:str}/events", status_code=200, summary="Append a file", request_max_body_size=None)
     async def append(
         self,
-        ref: str,
+        ref: FromPath[str],
         request: Request[Principal, Any, Any],
-        services: Services,
+        services: Served,
         format: Format = None,
         start: Start = None,
         filename: Filename = None,
@@ -103,7 +103,7 @@ class WorkloadController(Controller):
     async def list(
         self,
         request: Request[Principal, Any, Any],
-        services: Services,
+        services: Served,
         limit: paging.Limit = 50,
         cursor: paging.Cursor = None,
     ) -> Page[Workload]:
@@ -115,13 +115,13 @@ class WorkloadController(Controller):
 
     @get("/{ref:str}", summary="Show a workload, by id or name")
     async def show(
-        self, ref: str, request: Request[Principal, Any, Any], services: Services
+        self, ref: FromPath[str], request: Request[Principal, Any, Any], services: Served
     ) -> Workload:
         return await shown(services, request.user, ref)
 
     @delete("/{ref:str}", summary="Delete a workload and its events")
     async def delete(
-        self, ref: str, request: Request[Principal, Any, Any], services: Services
+        self, ref: FromPath[str], request: Request[Principal, Any, Any], services: Served
     ) -> None:
         """Not while jobs of it are under way, or an ingest runs. What its jobs found stays."""
         async with checkout(services.pool) as connection, connection.transaction():
