@@ -60,6 +60,8 @@ class RedisBroadcast:
         pool = connect_async(self.settings).connection_pool
         options = {**pool.connection_kwargs, "protocol": 2, "retry": Retry(NoBackoff(), 0)}
         options["socket_timeout"] = None
+        # For pooled connections of RESP3; with RESP2 redis-py refuses them.
+        options["maint_notifications_config"] = None
         connection = pool.connection_class(**options)
         await self._guarded(connection.connect())
         self._connection = connection
