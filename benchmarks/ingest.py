@@ -1,0 +1,181 @@
+"""Ingest, end to end, beside a bare clickhouse-connect Arrow insert of the same batches.
+
+    python -m benchmarks.ingest [ROWS] [--memory]
+
+Generates ROWS events (default 1,000,000) as Parquet and as CSV. Ingest is everything from the
+file to visible events: hash, parse, validate, insert, deduplicate, publish. The bare insert gets
+the parsed batches, owner columns included, from memory. Both run in turns against the same
+server, the best of each counts. The ratio is that of the slower format. `--memory` measures
+instead the peak resident memory of a process that ingests 5,000,000 events.
+
+The last line is one JSON object.
+"""
+
+from __future__ import annotations
+
+import json
+import resource
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+import pyarrow as pa
+
+from benchmarks.stores import stores
+from netra.ids import new_id
+from netra.ingest import generate
+from netra.ingest.load import load
+from netra.ingest.read import read
+from netra.settings import Settings
+from netra.store import clickhouse, event_dedupe, events, postgres
+from netra.store.events import Scope
+
+ROWS = 1_000_000
+MEMORY_ROWS = 5_000_000
+_TURNS = 2
+_TENANT = "default"
+
+
+class Bench:
+    """The stores, and workloads in them that are gone at the end."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.client = clickhouse.connect(settings.clickhouse)
+        self.pg = postgres.connect(settings.database, "bench")
+
+    def workload(self) -> UUID:
+        workload_id = new_id()
+        self.pg.execute(
+            "INSERT INTO workloads (id, tenant_id, name) VALUES (%s, %s, %s)",
+            [workload_id, _TENANT, f"bench-{workload_id}"],
+        )
+        return workload_id
+
+    def forget(self, workload_id: UUID) -> None:
+        events.delete_workload(self.client, tenant_id=_TENANT, workload_id=workload_id, wait=True)
+
+    def ingest(self, path: Path, rows: int) -> float:
+        """Seconds from the file to `rows` visible events."""
+        workload_id = self.workload()
+        began = time.perf_counter()
+        outcome = load(
+            path, tenant_id=_TENANT, workload_id=workload_id, client=self.client, pg=self.pg
+        )
+        took = time.perf_counter() - began
+        assert outcome.events == rows, outcome
+        self.forget(workload_id)
+        return took
+
+    def bare_insert(self, batches: list[pa.Table], rows: int) -> float:
+        """Seconds that clickhouse-connect alone needs for the same rows."""
+        workload_id, ingest_id = self.workload(), new_id()
+        owner = {
+            "tenant_id": pa.array([_TENANT]),
+            "workload_id": pa.array([str(workload_id)]),
+            "ingest_id": pa.array([str(ingest_id)]),
+        }
+        tables = []
+        for batch in batches:
+            index = pa.repeat(pa.scalar(0, pa.int8()), batch.num_rows)
+            for name, value in owner.items():
+                column = pa.DictionaryArray.from_arrays(index, value)
+                batch = batch.append_column(name, column)
+            tables.append(batch)
+        began = time.perf_counter()
+        for table in tables:
+            self.client.insert_arrow(events.TABLE, table)
+        took = time.perf_counter() - began
+        scope = Scope(tenant_id=_TENANT, workload_id=workload_id, ingest_ids=(ingest_id,))
+        found = event_dedupe.count(self.client, scope)
+        assert found == rows, found
+        self.forget(workload_id)
+        return took
+
+
+def measure(rows: int = ROWS) -> dict[str, Any]:
+    """Rows a second of ingest and of the bare insert, by format, and the worse of the ratios."""
+    figures: dict[str, Any] = {"ingest_rows": rows}
+    with stores() as settings, tempfile.TemporaryDirectory(prefix="netra-bench-") as folder:
+        bench = Bench(settings)
+        for suffix in ("parquet", "csv"):
+            path = Path(folder) / f"events.{suffix}"
+            generate.write(path, rows)
+            batches = [_known(batch) for batch in read(path)[1]]
+            best = _in_turns(
+                lambda path=path: bench.ingest(path, rows),
+                lambda batches=batches: bench.bare_insert(batches, rows),
+            )
+            figures[f"ingest_{suffix}_rows_per_s"] = round(rows / best[0])
+            figures[f"bare_insert_{suffix}_rows_per_s"] = round(rows / best[1])
+            figures[f"ingest_{suffix}_ratio"] = round(best[1] / best[0], 3)
+            print(f"{suffix}: ingest {rows / best[0]:,.0f} rows/s, bare {rows / best[1]:,.0f}")
+    worse = min(("parquet", "csv"), key=lambda suffix: figures[f"ingest_{suffix}_ratio"])
+    figures["ingest_rows_per_s"] = figures[f"ingest_{worse}_rows_per_s"]
+    figures["ingest_ratio"] = figures[f"ingest_{worse}_ratio"]
+    return figures
+
+
+def _known(batch: pa.RecordBatch) -> pa.Table:
+    """What ingest sends: the columns that the trace knows."""
+    empty = {
+        name
+        for name, array in zip(batch.schema.names, batch.columns, strict=True)
+        if array.null_count == len(array) or name == "attributes"
+    }
+    return pa.table(batch).select([n for n in batch.schema.names if n not in empty])
+
+
+def _in_turns(first: Callable[[], float], second: Callable[[], float]) -> tuple[float, float]:
+    """The best of each, run alternately: other load on the machine meets both."""
+    times = [(first(), second()) for _ in range(_TURNS)]
+    return min(t[0] for t in times), min(t[1] for t in times)
+
+
+def measure_memory(rows: int = MEMORY_ROWS) -> dict[str, Any]:
+    """Peak resident memory, MB, of a fresh process that ingests `rows` events from Parquet."""
+    with stores() as settings, tempfile.TemporaryDirectory(prefix="netra-bench-") as folder:
+        path = Path(folder) / "events.parquet"
+        generate.write(path, rows, days=90)
+        bench = Bench(settings)
+        workload_id = bench.workload()
+        urls = (settings.clickhouse.url, settings.database.url)
+        child = subprocess.run(
+            [sys.executable, "-m", "benchmarks.ingest", "--load", str(path), str(workload_id)],
+            input="\n".join(urls),
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+        bench.forget(workload_id)
+    return {"ingest_memory_rows": rows, **json.loads(child.stdout.splitlines()[-1])}
+
+
+def _load_and_report(path: Path, workload_id: UUID) -> dict[str, Any]:
+    clickhouse_url, database_url = sys.stdin.read().splitlines()
+    from netra.settings import ClickHouse, Database
+
+    client = clickhouse.connect(ClickHouse(url=clickhouse_url))
+    pg = postgres.connect(Database(url=database_url), "bench")
+    began = time.perf_counter()
+    outcome = load(path, tenant_id=_TENANT, workload_id=workload_id, client=client, pg=pg)
+    took = time.perf_counter() - began
+    peak_kb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return {"ingest_peak_mb": round(peak_kb / 1e3), "rows_per_s": round(outcome.rows / took)}
+
+
+def main(arguments: list[str]) -> None:
+    if arguments[:1] == ["--load"]:
+        print(json.dumps(_load_and_report(Path(arguments[1]), UUID(arguments[2]))))
+    elif "--memory" in arguments:
+        print(json.dumps(measure_memory()))
+    else:
+        print(json.dumps(measure(int(arguments[0]) if arguments else ROWS)))
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
