@@ -85,9 +85,10 @@ def wanted_ports(settings: Settings) -> dict[str, int]:
 
 
 def store_environment() -> dict[str, str]:
-    """What a store's process inherits: no secret of anybody else's."""
-    kept = ("PATH", "HOME", "LANG", "TZ", "TMPDIR")
-    return {name: os.environ[name] for name in kept if name in os.environ}
+    """What a store's process inherits: what Python and settings need, and no other's secret."""
+    kept = ("PATH", "HOME", "LANG", "TZ", "TMPDIR", "PYTHONPATH", "PYTHONHOME", "LD_LIBRARY_PATH")
+    named = {name: os.environ[name] for name in kept if name in os.environ}
+    return named | {n: os.environ[n] for n in ("NETRA_ENV", "NETRA_CONFIG") if n in os.environ}
 
 
 def application_environment(plan: Plan) -> dict[str, str]:

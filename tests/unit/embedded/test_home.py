@@ -1,7 +1,10 @@
 from __future__ import annotations
 
 import os
+import shutil
 import stat
+import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -9,6 +12,16 @@ import pytest
 from netra.embedded import account, home
 from netra.embedded.account import Account
 from netra.errors import NetraError
+
+
+@pytest.fixture
+def open_folder() -> Iterator[Path]:
+    """A folder that every account can reach, as pytest's own are not."""
+    folder = Path(tempfile.mkdtemp(prefix="netra-test-"))
+    folder.chmod(0o711)
+    yield folder
+    shutil.rmtree(folder)
+
 
 NOBODY = Account(name="somebody", uid=54321, gid=54321)
 
@@ -84,13 +97,9 @@ def test_a_home_below_a_file_is_refused_by_name(
         home.prepare(home.Home(tmp_path / "file" / "home"))
 
 
-def test_barrier_names_the_first_closed_folder(tmp_path: Path) -> None:
-    closed = tmp_path / "closed"
+def test_barrier_names_the_first_closed_folder(open_folder: Path) -> None:
+    closed = open_folder / "closed"
     (closed / "inner").mkdir(parents=True)
-    for folder in (tmp_path, *tmp_path.parents):
-        if not folder.stat().st_mode & stat.S_IXOTH and folder != tmp_path:
-            pytest.skip(f"{folder} is closed to others already")
-    tmp_path.chmod(0o711)
     closed.chmod(0o700)
     assert account.barrier(closed / "inner", NOBODY) == closed
     closed.chmod(0o711)
