@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import hashlib
 import threading
 import time
@@ -18,6 +17,7 @@ import uvicorn
 from websockets.sync.client import ClientConnection, connect
 
 from netra.api.app import create_app
+from netra.engine.claim import Claim
 from netra.ids import new_id
 from netra.progress.publish import publish
 from netra.settings import Settings
@@ -161,9 +161,12 @@ class Engine(Bench):
         return answer
 
     def run(self, job_id: str, content: Any = None) -> None:
-        """Runs the job's stages one after the other, to its end."""
+        """Runs stages as they are admitted, until the job has ended."""
         while self.job_state(job_id) in ("queued", "running"):
-            self.complete(self.started(), content)
+            self.admit()
+            answer = self.keep(self.queue.claim_next("cpu", self.worker, 1, 10.0))
+            assert answer is not None
+            self.complete(Claim.from_row(answer["claim"]), content)
 
     def job_state(self, job_id: str) -> str:
         row = self.queue.connection.execute(
@@ -203,7 +206,3 @@ def report_result(pg: Connection, job_id: str, content: Any) -> None:
         "UPDATE stage_results SET agent = 'report', content = %s WHERE job_id = %s",
         [Jsonb(content), job_id],
     )
-
-
-def run(coroutine: Any) -> Any:
-    return asyncio.run(coroutine)
