@@ -47,13 +47,13 @@ def _figures(figures: Mapping[str, Mapping[str, Any]]) -> Table:
     for figure in figures.values():
         interval = figure["interval"]
         known = figure["status"] == "ok"
-        value = _text(figure["value"]) if known else "needs " + ", ".join(figure["needs"])
+        lacks = "needs " + ", ".join(figure["needs"]) if figure["needs"] else figure["status"]
         shown.add_row(
             Text(figure["label"]),
-            Text(value, style="" if known else "yellow"),
+            Text(_text(figure["value"])) if known else Text(lacks, style="yellow"),
             figure["unit"],
-            f"{_text(interval[0])} to {_text(interval[1])}" if interval else "exact",
-            output.count(figure["n"]),
+            f"{_text(interval[0])} to {_text(interval[1])}" if interval else "exact" * known,
+            output.count(figure["n"]) if known else "",
         )
     return shown
 

@@ -1,0 +1,97 @@
+"""`netra analyze` on files, in this process."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from tests.unit.cli.conftest import Run
+
+
+@pytest.fixture
+def trace(tmp_path: Path) -> Path:
+    """Four requests; the last two were sent at one moment, and the file has them in this order."""
+    path = tmp_path / "trace.jsonl"
+    requests = [(0, [1, 2]), (1_000, [1, 3]), (2_000, [4]), (2_000, [4, 5])]
+    lines = [
+        {
+            "timestamp": ms,
+            "input_length": 512 * len(blocks),
+            "output_length": 7,
+            "hash_ids": blocks,
+        }
+        for ms, blocks in requests
+    ]
+    path.write_text("".join(json.dumps(line) + "\n" for line in lines))
+    return path
+
+
+def test_json_is_one_document_and_nothing_else(run: Run, trace: Path) -> None:
+    result = run(
+        ["analyze", "caching", str(trace), "--param", "capacities=1,2", "--json"],
+    )
+    assert result.exit_code == 0, result.output
+    content = json.loads(result.stdout)
+    assert content["hit_ratio"] == {"lru": {"1": 1 / 7, "2": 2 / 7, "unlimited": 2 / 7}}
+    assert (content["references"], content["distinct"]) == (7, 5)
+    assert result.stderr == ""
+
+
+def test_people_get_figures_and_tables(run: Run, trace: Path) -> None:
+    result = run(["analyze", "caching", str(trace), "--param", "capacities=2"])
+    assert result.exit_code == 0, result.output
+    assert "Hit ratio of an LRU cache of 2 blocks" in result.stdout
+    assert "0.2857" in result.stdout
+    assert "block_tokens_seen" in result.stdout
+
+
+def test_what_the_file_lacks_is_an_answer(run: Run, trace: Path) -> None:
+    result = run(["analyze", "prompt-cache", str(trace), "--json"])
+    assert result.exit_code == 0, result.output
+    content = json.loads(result.stdout)
+    assert (content["status"], content["needs"]) == ("insufficient_data", ["model"])
+    shown = run(["analyze", "prompt-cache", str(trace)])
+    assert "insufficient_data" in shown.stdout
+
+
+def test_a_start_anchors_the_trace(run: Run, trace: Path) -> None:
+    given = ["--start", "2026-05-01T09:30:00Z", "--format", "mooncake", "--json"]
+    result = run(["analyze", "triage", str(trace), *given])
+    assert result.exit_code == 0, result.output
+    assert json.loads(result.stdout)["span"]["start"] == "2026-05-01T09:30:00Z"
+
+
+def test_an_agent_without_events_runs_too(run: Run, trace: Path) -> None:
+    result = run(["analyze", "noop", str(trace), "--param", "ticks=3", "--json"])
+    assert json.loads(result.stdout) == {"ok": True, "attempts": 1}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (["nobody"], "one of: caching"),
+        (["caching", "--param", "capacities"], "NAME=VALUE"),
+        (["caching", "--param", "capacities=0"], "capacities"),
+        (["caching", "--param", "size=3"], "size"),
+        (["caching", "--format", "no-such-format"], "no-such-format"),
+    ],
+)
+def test_what_is_wrong_is_said_on_standard_error(
+    run: Run, trace: Path, arguments: list[str], says: str
+) -> None:
+    agent, *options = arguments
+    result = run(["analyze", agent, str(trace), *options])
+    assert result.exit_code == 2
+    assert says in result.stderr
+    assert result.stdout == ""
+
+
+def test_a_file_that_is_not_there_or_not_a_trace_is_refused(run: Run, tmp_path: Path) -> None:
+    assert run(["analyze", "caching", str(tmp_path / "none.csv")]).exit_code == 2
+    broken = tmp_path / "broken.csv"
+    broken.write_text("a,b\n1,2\n")
+    result = run(["analyze", "caching", str(broken), "--json"])
+    assert result.exit_code == 2
+    assert json.loads(result.stdout)["status"] == 422
