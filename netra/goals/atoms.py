@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import Enum
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 
 class Kind(Enum):
@@ -32,7 +32,7 @@ class Kind(Enum):
     TODAY = "today"
     PERIOD = "period"  # value: month, request, …
     ITS = "its"
-    SUBJECT = "subject"  # value: (column, names)
+    SUBJECT = "subject"  # value: a Subject
     COLUMN = "column"  # the bare word "feature"; value: (column, is it a plural)
     AND = "and"
     OR = "or"
@@ -50,6 +50,7 @@ class Kind(Enum):
     COMPARE = "compare"
     WHICH = "which"
     SWITCH = "switch"
+    OTHER = "other"  # a different, new or cheaper one
     UPGRADE = "upgrade"
     WORTH = "worth"
     WHEN = "when"
@@ -64,6 +65,15 @@ class Quantity:
     unit: Literal["share", "fraction", "times", "ms", "usd", "number"]
     #: `+` or `-` as typed.
     sign: str = ""
+
+
+class Subject(NamedTuple):
+    """Whom or what a clause is about. Column None: the text gives only a name."""
+
+    column: str | None
+    names: tuple[str, ...]
+    #: The name follows "of", "for", "in" or "on", and so is no object of its own.
+    after_of: bool = False
 
 
 @dataclass(frozen=True)

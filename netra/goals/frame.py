@@ -90,6 +90,12 @@ class Frame:
         return flags or self.negated or any(v is not None for v in values)
 
     @property
+    def is_directed(self) -> bool:
+        """Whether it says which way its metric moves."""
+        signed = self.quantity is not None and bool(self.quantity.sign)
+        return signed or bool(self.direction or self.comparative or self.improve)
+
+    @property
     def is_bare(self) -> bool:
         """Whether it is metrics alone: "cost" in "halve latency and cost"."""
         return bool(self.metrics) and not self.has_predicate
@@ -144,9 +150,10 @@ def _starts_clause(frame: Frame, atom: Atom) -> bool:
     if atom.kind is Kind.NOT:
         return True
     if atom.kind is Kind.KEEP:
-        return not frame.negated
-    if atom.kind is Kind.QUANTITY:
-        return frame.keep and frame.bound is None and atom.value.unit in RELATIVE
+        return not (frame.negated or frame.keep)
+    if atom.kind is Kind.QUANTITY and atom.value.unit in RELATIVE:
+        unbounded = frame.keep and frame.bound is None
+        return unbounded or (frame.quantity is not None and frame.is_directed)
     if atom.kind is Kind.METRIC:
         bounded = frame.bound is not None or frame.quantity is not None or frame.keep
         return bool(frame.metrics) and (bounded or frame.scale is not None)
@@ -154,7 +161,8 @@ def _starts_clause(frame: Frame, atom: Atom) -> bool:
         return frame.quantity is not None and bool(frame.metrics)
     if atom.kind in _PREDICATES:
         adjective = atom.value == "adjective" or atom.text.lower() == "down"
-        return frame.quantity is not None and bool(frame.metrics) and not adjective
+        directed = frame.is_directed or frame.bound is not None
+        return frame.quantity is not None and bool(frame.metrics) and directed and not adjective
     return False
 
 

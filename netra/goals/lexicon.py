@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from netra.goals.atoms import Kind
+from netra.goals.atoms import Kind, Subject
 
 Meaning = tuple[tuple[Kind, Any], ...]
 
@@ -83,7 +83,8 @@ _ONE: list[tuple[Kind, Any, str]] = [
     (K.SCALE, 4.0, "quadruple | quadruples | quadrupled"),
     (K.COMPARATIVE, ("cost", "down"), """
         cheaper | cheap | save | saves | saving | savings | less expensive | save money |
-        inexpensive | less costly | economise | economize
+        save us money | save us | saves us | saves us money | inexpensive | less costly |
+        economise | economize
     """),
     (K.COMPARATIVE, ("cost", "up"), """
         expensive | more expensive | dearer | costlier | costly | pricier | more costly
@@ -205,8 +206,9 @@ _ONE: list[tuple[Kind, Any, str]] = [
         stack | llm traffic | llm usage | llm calls | ai | apis | api | calls to | goal |
         target | achieve | reach | per | handle | handles | serve | serves | support | supports |
         absorb | cope | run | running | ensure | make sure | sure | see | like | i'd | we'd |
-        i'm | we're | it's | let's | end | worth of | requiring | in total | hi | hello |
-        thanks | at | how can we | how do we | how could we | how should we | how would we |
+        i'm | we're | it's | let's | end | worth of | requiring | in total | response |
+        responses | answers | replies | arrive | arrives | come | comes | hi | hello | thanks |
+        at | how can we | how do we | how could we | how should we | how would we |
         what can we do to | can you | could you | can we | could we | how to | where can we |
         how much can we | how much could we | can i | how can i | how do i | is it possible to |
         what should we do to | we can | you can | possibly | able | able to | be able to |
@@ -232,7 +234,8 @@ _ONE: list[tuple[Kind, Any, str]] = [
         cache use | cache usage | cache hit rate | cache hits | cache hit ratio | cached
     """),
     (K.COMPARE, None, """
-        suit | suits | fit | fits | compare | comparing | comparison | better for | suited |
+        suit | suits | fit | fits | compare | comparing | comparison | better for |
+        cheaper than | better than | faster than | slower than | dearer than | suited |
         suitable | compare with | a better fit | good enough | right | better | best | choose |
         pick | better suited | work better for | suit better
     """),
@@ -241,8 +244,10 @@ _ONE: list[tuple[Kind, Any, str]] = [
     """),
     (K.SWITCH, None, """
         switch | switching | move | moving | use | uses | using | swap | migrate | change |
-        different | another | other | switched | moved | run on | assign | new | cheaper |
-        smaller
+        switched | moved | run on | assign | need | needs
+    """),
+    (K.OTHER, None, """
+        different | another | other | new | cheaper | smaller | larger | better | faster
     """),
     (K.UPGRADE, None, """
         upgrade | upgrades | upgraded | migration | switch | rollout | change | update | swap |
@@ -255,10 +260,11 @@ _ONE: list[tuple[Kind, Any, str]] = [
     """),
     (K.WHEN, None, """
         yesterday | yesterday's | last week | last week's | last month | last month's |
-        this week | this week's | today's | today | monday's | tuesday's | wednesday's |
-        thursday's | friday's | saturday's | sunday's | last monday | last tuesday |
-        last wednesday | last thursday | last friday | last saturday | last sunday | recent |
-        latest | last
+        this week | this week's | today's | today | on monday | on tuesday | on wednesday |
+        on thursday | on friday | on saturday | on sunday | monday | tuesday | wednesday |
+        thursday | friday | saturday | sunday | monday's | tuesday's | wednesday's | thursday's |
+        friday's | saturday's | sunday's | last monday | last tuesday | last wednesday |
+        last thursday | last friday | last saturday | last sunday | recent | latest | last
     """),
     (K.ROLL_BACK, None, """
         roll back | rollback | revert | undo | go back | roll it back | revert it |
@@ -273,6 +279,11 @@ _SEVERAL: list[tuple[Meaning, str]] = [
     (((K.UP, "adjective"), (K.METRIC, "usage")), "more users|more customers|more load|more calls"),
     (((K.METRIC, "usage"),), "as many users|as many requests|as many calls|as many customers"),
     (((K.NOT, None), (K.UP, "adjective"), (K.METRIC, "cost")), "for free|at no charge"),
+    (((K.SUBJECT, Subject("environment", ("production",))),), "in production|production|in prod"),
+    (((K.SUBJECT, Subject("environment", ("staging",))),), "in staging|staging"),
+    (((K.SUBJECT, Subject("provider", ("openai",))),), "openai|openai's"),
+    (((K.SUBJECT, Subject("provider", ("anthropic",))),), "anthropic|anthropic's"),
+    (((K.SUBJECT, Subject("provider", ("google",))),), "google|google's"),
     (((K.SCALE, 0.5), (K.METRIC, "cost")), "half price|half-price|half the price|half the money"),
 ]
 
@@ -284,7 +295,7 @@ _WHOLE = [
     for noun in (
         *("traffic", "requests", "usage", "calls", "workload", "workloads", "llm traffic"),
         *("llm usage", "llm calls", "llm requests", "app", "application", "product", "users"),
-        *("customers", "system", "agents", "agent", "models", "company", "production"),
+        *("customers", "system", "agents", "agent", "models", "company"),
     )
 ]
 
@@ -308,6 +319,11 @@ class Lexicon:
         readings = self._meanings.setdefault(tuple(phrase.split()), [])
         if meaning not in readings:
             readings.append(meaning)
+
+    @property
+    def phrases(self) -> list[tuple[str, ...]]:
+        """Every phrase, as its words."""
+        return list(self._meanings)
 
     def readings(self, words: tuple[str, ...]) -> list[Meaning]:
         """What the phrase may stand for, the plainest reading first; empty: it is no phrase."""

@@ -30,20 +30,22 @@ _NAMED = {
 FORECAST = frozenset(
     _NAMED
     | {_K.ASK, _K.METRIC, _K.STAT, _K.LIMITS, _K.UP, _K.DOWN, _K.SCALE, _K.QUANTITY, _K.OR}
-    | {_K.PERIOD, _K.TODAY, _K.TO, _K.MIN}
+    | {_K.PERIOD, _K.TODAY, _K.TO, _K.MIN, _K.MAY}
 )
 AUDIT = frozenset(
     _NAMED
     | {_K.ASK, _K.AUDIT, _K.CACHING, _K.WORTH, _K.COMPARATIVE, _K.IMPROVE, _K.OPTIMIZE, _K.OR}
 )
-TOOLS = frozenset(_NAMED | {_K.WHICH, _K.SWITCH, _K.COMPARE, _K.OR, _K.TO, _K.ASK})
+TOOLS = frozenset(_NAMED | {_K.WHICH, _K.SWITCH, _K.OTHER, _K.COMPARE, _K.OR, _K.TO, _K.ASK})
 COMPARE = frozenset(
-    _NAMED | {_K.COMPARE, _K.WHICH, _K.SWITCH, _K.ASK, _K.OR, _K.TO, _K.TODAY, _K.WORTH}
+    _NAMED
+    | {_K.COMPARE, _K.WHICH, _K.SWITCH, _K.OTHER, _K.ASK, _K.OR, _K.TO, _K.TODAY, _K.WORTH}
+    | {_K.METRIC}
 )
 UPGRADE = frozenset(
     _NAMED
     | {_K.UPGRADE, _K.WORTH, _K.WHEN, _K.TO, _K.OR, _K.ROLL_BACK, _K.WHERE, _K.METRIC, _K.STAT}
-    | {_K.UP, _K.DOWN, _K.IMPROVE, _K.WORSEN, _K.NOT, _K.KEEP, _K.QUANTITY}
+    | {_K.AUDIT, _K.ASK, _K.UP, _K.DOWN, _K.IMPROVE, _K.WORSEN, _K.NOT, _K.KEEP, _K.QUANTITY}
 )
 
 
@@ -65,8 +67,8 @@ def ask(tokens: Sequence[Token]) -> Asked | None:
         (AUDIT, _audit),
         (TOOLS, _tools),
         (UPGRADE, _upgrade),
-        (FORECAST, _forecast),
         (COMPARE, _compare),
+        (FORECAST, _forecast),
     )
     for dialect, recognise in recognisers:
         atoms = read(tokens, dialect)
@@ -99,7 +101,7 @@ def _where(atoms: Sequence[Atom], *but: str) -> dict[str, Any]:
     where: dict[str, Any] = {}
     for atom in atoms:
         if atom.kind is Kind.SUBJECT and atom.value[0] not in but:
-            column, names = atom.value
+            column, names, _ = atom.value
             if (column or "feature") in where or len(names) > 1:
                 raise NotUnderstood(atom.text, "ask about one subject at a time")
             where[column or "feature"] = names[0]
@@ -138,27 +140,49 @@ def _is(atom: Atom, column: str) -> bool:
 
 def _compare(atoms: list[Atom]) -> Asked | None:
     """ "Would model A or model B suit my workload?", "gpt-4o vs claude-sonnet-4-5" """
+    models = _models(atoms)
+    if models is None:
+        return None
+    kinds = _kinds(atoms)
+    which = _names_column(atoms, "model") and kinds >= {Kind.WHICH}
+    other = _names_column(atoms, "model") and kinds >= {Kind.SWITCH, Kind.OTHER}
+    cue = bool(kinds & {Kind.COMPARE, Kind.SWITCH, Kind.WHICH})
+    joined = Kind.OR in kinds and len(models) > 1
+    if not (which or other or (models and cue) or joined):
+        return None
+    about: dict[str, Any] = {"models": models}
+    if metrics := list(dict.fromkeys(a.value for a in atoms if a.kind is Kind.METRIC)):
+        about["metrics"] = metrics
+    rest = [a for a in atoms if not (a.kind is Kind.SUBJECT and _is_model(a))]
+    return Asked("compare_models", {**about, **_where(rest)})
+
+
+def _models(atoms: list[Atom]) -> list[str] | None:
+    """The models that a sentence names; None: it has words that name none."""
     models: list[str] = []
-    joined = False
     for i, atom in enumerate(atoms):
         near = {a.kind for a in atoms[max(0, i - 1) : i] + atoms[i + 1 : i + 2]}
-        if atom.kind is Kind.SUBJECT and atom.value[0] in ("model", None):
-            models.extend(n for n in atom.value[1] if n not in models and n != ANY)
-        elif atom.kind is Kind.UNKNOWN and _is_word_of_goals(atom.text):
+        if atom.kind is Kind.SUBJECT and _is_model(atom):
+            models.extend(n for n in atom.value.names if n not in models and n != ANY)
+        elif atom.kind is not Kind.UNKNOWN:
+            continue
+        elif _is_word_of_goals(atom.text) or not near & {Kind.OR, Kind.AND, Kind.UNKNOWN}:
             return None
-        elif atom.kind is Kind.UNKNOWN and near & {Kind.OR, Kind.AND, Kind.UNKNOWN}:
-            previous = atoms[i - 1] if i else None
-            if previous is not None and previous.kind is Kind.UNKNOWN and models:
-                models[-1] = f"{models[-1]} {atom.text}"
-            else:
-                models.append(atom.text)
-        elif atom.kind is Kind.UNKNOWN:
-            return None
-        joined = joined or atom.kind is Kind.OR
-    cue = _kinds(atoms) & {Kind.COMPARE, Kind.SWITCH, Kind.WHICH}
-    if not models or not (cue or (joined and len(models) > 1)):
-        return None
-    return Asked("compare_models", {"models": models, **_where(atoms, "model", None)})  # type: ignore[arg-type]
+        elif models and atoms[i - 1].kind is Kind.UNKNOWN:
+            models[-1] = f"{models[-1]} {atom.text}"
+        else:
+            models.append(atom.text)
+    return models
+
+
+def _is_model(atom: Atom) -> bool:
+    """Whether a subject is a model in a question that compares models."""
+    column, _, after_of = atom.value
+    return column == "model" or (column is None and not after_of)
+
+
+def _names_column(atoms: Sequence[Atom], column: str) -> bool:
+    return any(a.kind is Kind.COLUMN and a.value[0] == column for a in atoms)
 
 
 def _forecast(atoms: list[Atom]) -> Asked | None:
@@ -167,10 +191,12 @@ def _forecast(atoms: list[Atom]) -> Asked | None:
     metrics = list(dict.fromkeys(a.value for a in atoms if a.kind is Kind.METRIC))
     moved = kinds & {Kind.UP, Kind.DOWN, Kind.SCALE, Kind.QUANTITY}
     grows = any(a.kind is Kind.UP and a.value == "growth" for a in atoms)
-    about_usage = "usage" in metrics or grows
+    # "twice the users" use twice as much
+    users = bool(moved) and _names_column(atoms, "user_id")
+    about_usage = "usage" in metrics or grows or users
     if not kinds & {Kind.ASK, Kind.LIMITS}:
         return None
-    if not (metrics or Kind.LIMITS in kinds) or (moved and not about_usage):
+    if not (metrics or users or Kind.LIMITS in kinds) or (moved and not about_usage):
         return None
     _refuse_unknown(atoms)
     asked = [m for m in metrics if m != "usage"]
@@ -218,9 +244,10 @@ def _upgrade(atoms: list[Atom]) -> Asked | None:
             raise NotUnderstood(words, "it mixes a question with an objective: put a stop between")
         about["what"] = "model" if any(_names_model(a) for a in judged) else "upgrade"
         if when := next((a for a in judged if a.kind is Kind.WHEN), None):
-            about["when"] = when.value or when.text.lower().removesuffix("'s")
-        if to := next((a.text for a in judged if _follows_to(a, atoms)), None):
-            about |= {"what": "model", "to": to}
+            about["when"] = when.value or when.text.lower().removeprefix("on ").removesuffix("'s")
+        if to := next((a for a in judged if _follows_to(a, atoms)), None):
+            about |= {"what": "model", "to": to.text}
+        about |= _where([a for a in judged if a is not to and not _names_model(a)])
     if conditions:
         about["roll_back_when"] = _conditions(conditions)
     return Asked("evaluate_upgrade", about)
@@ -232,7 +259,7 @@ def _names_model(atom: Atom) -> bool:
 
 def _follows_to(atom: Atom, atoms: Sequence[Atom]) -> bool:
     at = next(i for i, a in enumerate(atoms) if a is atom)
-    named = atom.kind is Kind.UNKNOWN or (atom.kind is Kind.SUBJECT and _is(atom, None))  # type: ignore[arg-type]
+    named = atom.kind is Kind.UNKNOWN or (atom.kind is Kind.SUBJECT and _is_model(atom))
     return named and at > 0 and atoms[at - 1].kind is Kind.TO
 
 

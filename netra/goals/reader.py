@@ -6,7 +6,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import replace
 
-from netra.goals.atoms import Atom, Kind
+from netra.goals.atoms import Atom, Kind, Subject
 from netra.goals.lexicon import LEXICON, Meaning
 from netra.goals.quantity import read_quantity
 from netra.goals.tokens import Token
@@ -16,6 +16,11 @@ from netra.schemas.goal import ANY
 _IDENTIFIER = re.compile(r"\w*[_\d]\w*|.*\w[-./:@(]\w*.*|[a-z]+[A-Z]\w*", re.DOTALL)
 #: Possessives, plain numbers, and percentiles that Netra does not compute.
 _NO_NAME = re.compile(r".*'s|[^a-zA-Z]+|p\d+", re.DOTALL | re.IGNORECASE)
+_MODEL_NAME = re.compile(
+    r"(gpt|claude|gemini|llama|mistral|mixtral|qwen|deepseek|grok|command|nova|phi|gemma)-?\w*\d"
+    r"|(claude|gemini|llama|mistral|mixtral|qwen|deepseek|grok)-|o[134](-|$)",
+    re.IGNORECASE,
+)
 #: Columns whose plural alone ("the tools") means every event on which the column is known.
 _COUNTABLE = {"feature", "tool_name", "operation"}
 _LISTED_BY = {Kind.AND, Kind.OR, Kind.COMMA}
@@ -55,7 +60,7 @@ def _read_at(
 ) -> tuple[list[Atom], int]:
     token = tokens[at]
     if token.kind == "quoted":
-        return [Atom(Kind.SUBJECT, (None, (token.text,)), token.text)], at + 1
+        return [Atom(Kind.SUBJECT, Subject(None, (token.text,)), token.text)], at + 1
     if token.kind == "date":
         kind = Kind.WHEN if Kind.WHEN in kinds else Kind.UNKNOWN
         return [Atom(kind, token.text, token.text)], at + 1
@@ -134,13 +139,14 @@ def _join_names(atoms: list[Atom]) -> list[Atom]:
             names, end = _name(atoms, at + 1)
             follows_column = end < len(atoms) and atoms[end].kind is Kind.COLUMN
             if names and not follows_column and atoms[at + 1].kind is Kind.UNKNOWN:
-                out.append(Atom(Kind.SUBJECT, (None, (names,)), names))
+                subject = Subject(_column_of(names), (names,), after_of=True)
+                out.append(Atom(Kind.SUBJECT, subject, f"{atom.text} {names}"))
                 at = end
                 continue
             atom = replace(atom, kind=Kind.FILLER)
         elif atom.kind is Kind.UNKNOWN and _is_identifier(atom.text):
             name = _clean(atom.text)
-            atom = Atom(Kind.SUBJECT, (None, (name,)), atom.text)
+            atom = Atom(Kind.SUBJECT, Subject(_column_of(name), (name,)), atom.text)
         out.append(atom)
         at += 1
     return out
@@ -163,9 +169,9 @@ def _subject(before: list[Atom], atoms: list[Atom], at: int) -> tuple[Atom, int]
         names = [earlier]
     text = " ".join([atoms[at].text, *names])
     if names:
-        return Atom(Kind.SUBJECT, (column, tuple(names)), text), max(end, at + 1)
+        return Atom(Kind.SUBJECT, Subject(column, tuple(names)), text), max(end, at + 1)
     if plural and column in _COUNTABLE:
-        return Atom(Kind.SUBJECT, (column, (ANY,)), text), at + 1
+        return Atom(Kind.SUBJECT, Subject(column, (ANY,)), text), at + 1
     return atoms[at], at + 1
 
 
@@ -173,8 +179,8 @@ def _name(atoms: list[Atom], at: int) -> tuple[str, int]:
     """The name that starts at `at`, and the index after it; an empty name: none does."""
     while at < len(atoms) and atoms[at].text.lower() in (":", "called", "named"):
         at += 1
-    if at < len(atoms) and atoms[at].kind is Kind.SUBJECT and atoms[at].value[0] is None:
-        return atoms[at].value[1][0], at + 1
+    if at < len(atoms) and _is_nameless(atoms[at]):
+        return atoms[at].value.names[0], at + 1
     words: list[str] = []
     while at < len(atoms) and len(words) < _NAME_WORDS:
         atom = atoms[at]
@@ -190,8 +196,8 @@ def _name(atoms: list[Atom], at: int) -> tuple[str, int]:
 
 def _take_name(before: list[Atom]) -> str:
     """Takes a name off the end of what was read before a column word."""
-    if before and before[-1].kind is Kind.SUBJECT and before[-1].value[0] is None:
-        return before.pop().value[1][0]
+    if before and _is_nameless(before[-1]):
+        return before.pop().value.names[0]
     words: list[str] = []
     while before and before[-1].kind is Kind.UNKNOWN and len(words) < _NAME_WORDS:
         words.insert(0, before.pop().text)
@@ -199,13 +205,24 @@ def _take_name(before: list[Atom]) -> str:
 
 
 def _is_name_like(atoms: list[Atom], at: int) -> bool:
+    if at >= len(atoms):
+        return False
     atom = atoms[at]
-    quoted = atom.kind is Kind.SUBJECT and atom.value[0] is None
-    return quoted or len(atom.text) == 1 or _is_identifier(atom.text)
+    return _is_nameless(atom) or len(atom.text) == 1 or _is_identifier(atom.text)
+
+
+def _is_nameless(atom: Atom) -> bool:
+    """Whether it is a name that a column word may go with."""
+    return atom.kind is Kind.SUBJECT and atom.value.column is None and not atom.value.after_of
 
 
 def _is_identifier(text: str) -> bool:
     return bool(_IDENTIFIER.fullmatch(text)) and not _NO_NAME.fullmatch(text)
+
+
+def _column_of(name: str) -> str | None:
+    """`model` for names that only models have; None: it may be anything."""
+    return "model" if _MODEL_NAME.match(name) else None
 
 
 def _clean(name: str) -> str:

@@ -8,7 +8,7 @@ from itertools import pairwise
 
 from netra.goals.atoms import Atom, Quantity
 from netra.goals.frame import RELATIVE, Frame, NotUnderstood, cut
-from netra.schemas.goal import ANY, Constraint, Metric, Objective
+from netra.schemas.goal import Constraint, Metric, Objective
 
 #: Of these, more is better, so that a fall is for the worse.
 _MORE_IS_BETTER = {"quality"}
@@ -20,6 +20,8 @@ _UNITS = {
     "error_rate": ("share", "number"),
     "usage": (),
 }
+#: Columns that narrow another subject: "feature X in production".
+_QUALIFIERS = ("environment", "provider")
 _NAMES = {"cost": "cost", "latency": "latency", "ttft": "time to first token"}
 _NAMES |= {"quality": "quality", "usage": "usage", "error_rate": "the error rate"}
 
@@ -189,21 +191,24 @@ def _metric(family: str, stat: str | None, into: Statements) -> Metric:
 
 def _wheres(frame: Frame, into: Statements) -> list[dict[str, str]]:
     wheres: list[dict[str, str]] = []
+    within = {c: name for c, name in frame.subjects if c in _QUALIFIERS}
     for column, name in frame.subjects:
+        if column in _QUALIFIERS:
+            continue
         if column is None:
             into.assume(f"{name!r} is read as a feature")
-        where = {column or "feature": name}
+        where = {column or "feature": name, **within}
         if where not in wheres:
             wheres.append(where)
-    if len(wheres) > 1 and {next(iter(w.values())) for w in wheres} == {ANY}:
-        raise NotUnderstood(frame.text, "it names more than one kind of subject")
-    return wheres or [{}]
+    return wheres or [within]
 
 
 def _state_one(
     frame: Frame, metric: Metric, family: str, where: dict[str, str], into: Statements
 ) -> None:
     quantity = frame.quantity
+    if quantity and frame.scale is not None:
+        raise NotUnderstood(frame.text, "it says twice by how much")
     if quantity and _is_absolute(frame, family, quantity):
         into.constraints.append(_bound(frame, metric, family, where, into))
     elif quantity and (tolerated := _tolerance(frame, family, quantity)) is not None:
@@ -277,13 +282,14 @@ def _bound(
 
 def _tolerance(frame: Frame, family: str, quantity: Quantity) -> float | None:
     """How far a metric may move for the worse, if that is what the clause says."""
-    if quantity.unit != "share" or family == "usage":
+    if quantity.unit != "share" or family == "usage" or quantity.sign:
         return None
     direction = _direction(frame, family)
     bounded = frame.bound is not None or frame.negated or frame.may
     if bounded and direction == _worse(family):
         return quantity.value
-    if frame.bound == "max" and frame.bound_family == "latency" and direction is None:
+    within = frame.bound == "max" and frame.bound_family == "latency"
+    if within and direction is None and (frame.today or frame.metrics):
         return quantity.value  # within 5 % of today
     if frame.today and direction is None and frame.bound == "max" and family not in _MORE_IS_BETTER:
         return quantity.value - 1
@@ -306,12 +312,10 @@ def _is_no_worse(frame: Frame, family: str) -> bool:
 
 def _relative_change(frame: Frame, family: str, into: Statements) -> float:
     """The change that an objective aims at; checked to be for the better, and possible."""
-    if frame.negated or frame.keep or frame.may:
+    if frame.negated or frame.keep or frame.may or frame.bound_family:
         raise NotUnderstood(frame.text, "it does not say which change is wanted")
     direction = _direction(frame, family)
     if frame.scale is not None:
-        if frame.quantity is not None:
-            raise NotUnderstood(frame.text, "it says twice by how much")
         change = frame.scale - 1
     else:
         change = _change_of(frame, direction)

@@ -5,8 +5,11 @@ import sys
 from pathlib import Path
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from netra.errors import InvalidGoal
+from netra.goals.lexicon import LEXICON
 from netra.goals.parse import EXAMPLES, MAX_LENGTH, parse_goal
 from netra.schemas.goal import Constraint, Goal, Objective
 from tests.unit.goals.notation import brief
@@ -183,6 +186,32 @@ def test_an_empty_goal_is_refused(text):
 def test_an_endless_goal_is_refused():
     with pytest.raises(InvalidGoal, match="characters"):
         parse_goal("cost -20 % " * (MAX_LENGTH // 10))
+
+
+PHRASES = sorted(" ".join(words) for words in LEXICON.phrases)
+ODDITIES = ["20 %", "-20%", "500 ms", "0 %", "0 times", "1/0", "$5", "1-2", "X", "`q r`", "gpt-4o"]
+
+
+def assert_read_or_refused(text: str) -> None:
+    """Nothing but a refusal that says why may be raised."""
+    refused: InvalidGoal | None = None
+    try:
+        parse_goal(text)
+    except InvalidGoal as e:
+        refused = e
+    assert refused is None or refused.errors[0].problem
+
+
+@settings(max_examples=300, deadline=None, database=None)
+@given(st.lists(st.sampled_from(PHRASES + 20 * ODDITIES), min_size=1, max_size=9))
+def test_any_words_are_read_or_refused(words):
+    assert_read_or_refused(" ".join(words))
+
+
+@settings(max_examples=300, deadline=None, database=None)
+@given(st.text(max_size=60))
+def test_any_text_is_read_or_refused(text):
+    assert_read_or_refused(text)
 
 
 def test_parsing_loads_no_numerics():
