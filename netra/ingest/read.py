@@ -78,7 +78,8 @@ class _Taken:
     """Rows of a table in another order, gathered a batch at a time: no second copy of it all."""
 
     def __init__(self, table: pa.Table, rows: pa.Array) -> None:
-        self._table = table
+        # Taking from a column of many chunks would join them anew for every batch.
+        self._table = table.combine_chunks()
         self._rows = rows
         self.num_rows = len(rows)
 
