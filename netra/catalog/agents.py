@@ -166,3 +166,33 @@ register(
         answers=("optimize", "audit_caching"),
     )
 )
+#: What planning needs beside the replay: what was paid, and what a goal may select by.
+_PLANNED_COLUMNS = (
+    *PROMPT_COLUMNS,
+    *("cached_input_tokens", "cache_write_tokens", "cost_usd"),
+    *("app", "environment", "user_id", "operation", "tool_name", "status"),
+)
+register(
+    AgentSpec(
+        name="plan",
+        summary="The levers that are jointly best, chosen on the first part of the traffic alone.",
+        pool="cpu",
+        path="netra.agents.plan:run",
+        params=params.PlanParams,
+        columns=_PLANNED_COLUMNS,
+        upstream=("triage", "profile", "caching", "prompt-cache"),
+        answers=("optimize", "audit_caching"),
+    )
+)
+register(
+    AgentSpec(
+        name="backtest",
+        summary="The frozen plan on traffic that it has not seen, with bootstrap intervals.",
+        pool="gpu",
+        path="netra.agents.backtest:run",
+        params=params.BacktestParams,
+        columns=_PLANNED_COLUMNS,
+        upstream=("triage", "plan"),
+        answers=("optimize", "audit_caching"),
+    )
+)

@@ -1,0 +1,162 @@
+"""Whether a plan meets an objective or a constraint, and what can honestly be said if not."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Literal
+
+from netra.agents.reporting.wording import metric_name, signed
+from netra.reports.formatting import format_value
+from netra.schemas.figure import Figure
+from netra.schemas.goal import Constraint, Objective
+
+Met = Literal["met", "not_met", "insufficient_data", "not_supported"]
+
+#: Metrics that no lever of this plan can change: the same prompts reach the same models.
+UNTOUCHED = ("quality", "error_rate")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Verdict:
+    """What is known of one part of the goal."""
+
+    status: Met
+    note: str = ""
+    figures: tuple[Figure, ...] = ()
+    needs: tuple[str, ...] = field(default=())
+
+
+@dataclass(frozen=True, kw_only=True)
+class Assumed:
+    """A saving under one assumption about what is paid today."""
+
+    #: E.g. `prompts are not cached today`; empty where it is known and not assumed.
+    text: str
+    #: Share of the cost saved on the verify part.
+    saving: Figure
+
+
+def judge_cost_change(
+    target: float, savings: Sequence[Assumed], growth: float | None, needs: Sequence[str]
+) -> Verdict:
+    """Whether cost changes by `target` (`-0.2`: a fifth less) or better.
+
+    Args:
+        savings: one where today's cost is known, several where it is assumed; not empty.
+        growth: more requests of the same kind (`0.3`: 30 % more), which cost proportionally more.
+        needs: what would tell which assumption is true.
+    """
+    changes = [_change(s, growth) for s in savings]
+    verdicts = [_reaches(f, target) for f in changes]
+    if len(set(verdicts)) == 1 and verdicts[0] is not None:
+        return Verdict(status="met" if verdicts[0] else "not_met", figures=tuple(changes))
+    if all(v is None for v in verdicts):
+        need = "more traffic: the interval of the saving holds the target"
+        return Verdict(status="insufficient_data", figures=tuple(changes), needs=(need,))
+    said = [f"{_WORDS[v]} if {s.text}" for s, v in zip(savings, verdicts, strict=True) if s.text]
+    return Verdict(
+        status="insufficient_data",
+        note=f"What is paid today is not recorded: {', '.join(said)}.",
+        figures=tuple(changes),
+        needs=tuple(needs),
+    )
+
+
+_WORDS = {True: "met", False: "not met", None: "too close to say"}
+
+
+def judge_cost_best(savings: Sequence[Assumed], growth: float | None) -> Verdict:
+    """Cost as low as it goes: met if the plan saves, under what is assumed first."""
+    changes = tuple(_change(s, growth) for s in savings)
+    first = savings[0].saving
+    low = first.interval[0] if first.interval else first.value
+    if low is not None and low > 0:
+        condition = f", if {savings[0].text}" if savings[0].text else ""
+        note = f"The plan cuts cost on traffic that it has not seen{condition}."
+        return Verdict(status="met", note=note, figures=changes)
+    note = "No lever that Netra has costs less than what runs today."
+    return Verdict(status="not_met", note=note, figures=changes)
+
+
+def judge_bounds(constraint: Constraint, today: Figure) -> Verdict:
+    """A bound on a metric that the plan does not raise: judged by its value today."""
+    if today.status != "ok" or today.value is None:
+        return Verdict(status="insufficient_data", figures=(today,), needs=today.needs)
+    low, high = today.interval or (today.value, today.value)
+    inside = (constraint.max is None or high <= constraint.max) and (
+        constraint.min is None or low >= constraint.min
+    )
+    outside = (constraint.max is not None and low > constraint.max) or (
+        constraint.min is not None and high < constraint.min
+    )
+    name = metric_name(constraint.metric)
+    if inside:
+        note = f"{name} is within the bound today, and nothing in the plan makes it worse."
+        return Verdict(status="met", note=note, figures=(today,))
+    if outside:
+        note = f"{name} is outside the bound today; no agent predicts by how much the plan moves it"
+        return Verdict(status="not_met", note=f"{note}.", figures=(today,))
+    need = f"more events: the interval of {name} holds the bound"
+    return Verdict(status="insufficient_data", figures=(today,), needs=(need,))
+
+
+def judge_no_worse(constraint: Constraint, today: Figure) -> Verdict:
+    """ "No worse than today" where the plan leaves the metric alone, or can only improve it."""
+    name = metric_name(constraint.metric)
+    why = (
+        "the plan changes no prompt, no model and no output"
+        if constraint.metric in UNTOUCHED
+        else "reading a prompt from a cache computes less than reading it anew"
+    )
+    note = f"{name} is no worse by construction: {why}."
+    if today.status != "ok":
+        note += f" Today's {name} is not known."
+    return Verdict(status="met", note=note, figures=(today,))
+
+
+def judge_unsupported(objective: Objective, today: Figure) -> Verdict:
+    """A change of a metric for which Netra has no lever yet: what it is today, and no promise."""
+    name = metric_name(objective.metric)
+    if today.status != "ok":
+        note = f"No agent predicts {name} yet, and the workload does not record it."
+        return Verdict(status="insufficient_data", note=note, figures=(today,), needs=today.needs)
+    note = f"No agent proposes or predicts changes of {name} yet; this is what it is today."
+    if objective.change is not None and today.value is not None:
+        aim = format_value(today.value * (1 + objective.change), today.unit)
+        note += f" {signed(objective.change)} would be {aim}."
+    return Verdict(status="not_supported", note=note, figures=(today,))
+
+
+def _change(assumed: Assumed, growth: float | None) -> Figure:
+    """The relative change of cost, from the share saved and the growth of usage."""
+    saving = assumed.saving
+    grown = 1.0 + (growth or 0.0)
+
+    def of(share: float) -> float:
+        return (1.0 - share) * grown - 1.0
+
+    more = f", x {grown:g} for the growth of usage at the same mix" if growth else ""
+    condition = f" if {assumed.text}" if assumed.text else ""
+    return Figure(
+        value=None if saving.value is None else of(saving.value),
+        unit="share",
+        interval=(of(saving.interval[1]), of(saving.interval[0])) if saving.interval else None,
+        level=saving.level,
+        n=saving.n,
+        method=f"minus the saving of the backtest{more}: {saving.method}",
+        source=saving.source,
+        status=saving.status,
+        needs=saving.needs,
+        label=f"change of cost{condition}",
+    )
+
+
+def _reaches(change: Figure, target: float) -> bool | None:
+    """Whether the whole interval is at the target or beyond, or none of it, or neither: None."""
+    if change.value is None:
+        return None
+    low, high = change.interval or (change.value, change.value)
+    if high <= target:
+        return True
+    return False if low > target else None
