@@ -9,7 +9,7 @@ from typing import Any
 from netra import settings as settings_module
 from netra.engine.scheduler import Scheduler
 from netra.logging import configure
-from netra.store import postgres
+from netra.store import ingest, postgres
 from netra.tasks.app import app
 from netra.tasks.dispatch import CeleryDispatch
 
@@ -30,7 +30,18 @@ def main() -> None:
 
 
 def _sweep(connection: postgres.Connection) -> None:
-    """Removes the rows in ClickHouse of ingests and attempts that did not win."""
+    """Removes the rows of ingests that failed or died."""
+    if not ingest.leftovers(connection):
+        return
+    # Loads Arrow and ClickHouse's driver: only when there is something to do.
+    from netra.ingest.load import sweep
+    from netra.store import clickhouse
+
+    client = clickhouse.connect(settings_module.current().clickhouse)
+    try:
+        log.info("removed what %d ingests left behind", sweep(client, connection))
+    finally:
+        client.close()
 
 
 if __name__ == "__main__":

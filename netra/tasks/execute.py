@@ -7,6 +7,7 @@ import traceback
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
+from uuid import UUID
 
 import msgspec
 
@@ -32,6 +33,8 @@ from netra.tasks.context import MAX_JSON_BYTES, StageContext
 if TYPE_CHECKING:
     import pyarrow as pa
     from clickhouse_connect.driver.client import Client
+
+    from netra.store.series import Writer
 
 log = logging.getLogger(__name__)
 
@@ -146,7 +149,7 @@ def load_inputs(claim: Claim, spec: AgentSpec, queue: Queue, clickhouse: ClickHo
             clickhouse(),
             tenant_id=claim.tenant_id,
             workload_id=claim.workload_id,
-            ingest_ids=claim.ingests,
+            ingest_ids=[UUID(ingest) for ingest in claim.ingests],
             columns=spec.columns,
         )
 
@@ -165,12 +168,22 @@ def load_inputs(claim: Claim, spec: AgentSpec, queue: Queue, clickhouse: ClickHo
 def _write_table(claim: Claim, client: Client, name: str, table: pa.Table) -> None:
     from netra.store import series
 
-    series.write(
-        client,
+    series.write(client, _writer(claim), name, table)
+
+
+def forget_other_attempts(claim: Claim, client: Client) -> None:
+    """Removes the tables that losing attempts of a completed stage left; nobody reads them."""
+    from netra.store import series
+
+    series.delete_others(client, _writer(claim))
+
+
+def _writer(claim: Claim) -> Writer:
+    from netra.store.series import Writer
+
+    return Writer(
         tenant_id=claim.tenant_id,
         job_id=claim.job_id,
         stage_id=claim.stage_id,
         attempt=claim.attempt,
-        name=name,
-        table=table,
     )
