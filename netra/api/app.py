@@ -8,12 +8,8 @@ from collections.abc import AsyncIterator
 from litestar import Litestar, Router
 from litestar.datastructures import State
 from litestar.di import Provide
-from litestar.openapi import OpenAPIConfig
-from litestar.openapi.plugins import JsonRenderPlugin
-from litestar.openapi.spec import Components, SecurityScheme
 
-import netra
-from netra.api import events, health, observe, problems, report, socket, whoami
+from netra.api import describe, events, health, observe, problems, report, socket, whoami
 from netra.api import metrics as metrics_route
 from netra.api.agent import AgentController
 from netra.api.authenticate import Authenticate
@@ -30,21 +26,6 @@ from netra.settings import Settings, current
 
 def _services(state: State) -> Services:
     return state.services
-
-
-def _openapi() -> OpenAPIConfig:
-    key = SecurityScheme(type="http", scheme="bearer", description="An API key.")
-    header = SecurityScheme(type="apiKey", name="X-API-Key", security_scheme_in="header")
-    return OpenAPIConfig(
-        title="Netra",
-        version=netra.__version__,
-        description="Plans for LLM workloads: computed from traffic, backtested, traceable.",
-        path="/schema",
-        use_handler_docstrings=True,
-        render_plugins=[JsonRenderPlugin(path=["/", "/openapi.json"])],
-        components=Components(security_schemes={"bearer": key, "header": header}),
-        security=[{"bearer": []}, {"header": []}],
-    )
 
 
 def create_app(settings: Settings | None = None) -> Litestar:
@@ -82,8 +63,9 @@ def create_app(settings: Settings | None = None) -> Litestar:
         middleware=[Authenticate()],
         exception_handlers={Exception: problems.respond},
         request_max_body_size=settings.api.max_body_bytes,
-        openapi_config=_openapi(),
+        openapi_config=describe.openapi(),
         logging_config=None,
     )
+    describe.add_problems(app)
     app.asgi_handler = observe.Observe(app.asgi_handler)
     return app

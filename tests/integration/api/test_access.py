@@ -9,6 +9,7 @@ import httpx
 import pytest
 
 from netra.api.app import create_app
+from netra.api.examples import JOB_EXAMPLES
 from netra.settings import Settings
 from netra.store.postgres import Connection
 from tests.integration.api.conftest import Caller
@@ -21,8 +22,7 @@ def routes() -> list[tuple[str, str]]:
     """Every route of the app with its methods, parameters filled in."""
     found: list[tuple[str, str]] = []
     for route in create_app(Settings()).routes:
-        path = re.sub(r"\{\w+:path\}", "a/b", re.sub(r"\{\w+:\w+\}", "x", route.path_format))
-        path = re.sub(r"\{[^}]*\}", "x", path)
+        path = re.sub(r"\{[^}]*\}", "x", route.path_format)
         methods = getattr(route, "methods", ())
         found += [(method, path) for method in methods if method not in ("OPTIONS", "HEAD")]
     return sorted(found)
@@ -30,7 +30,7 @@ def routes() -> list[tuple[str, str]]:
 
 def test_all_routes_are_known() -> None:
     assert ("POST", "/api/v1/jobs") in routes()
-    assert ("DELETE", "/api/v1/supply/x/a/b") in routes() or len(routes()) > 30
+    assert len(routes()) > 30
     assert {path for _, path in routes()} >= OPEN
 
 
@@ -78,8 +78,8 @@ def test_what_is_not_there_is_a_problem_too(http: httpx.Client) -> None:
 def test_a_request_is_named_in_its_answer(http: httpx.Client) -> None:
     given = http.get("/api/v1/whoami", headers={"X-Request-ID": "mine-1"})
     assert given.headers["x-request-id"] == "mine-1"
-    own = http.get("/api/v1/whoami", headers={"X-Request-ID": "not ours\t"})
-    assert own.headers["x-request-id"] != "not ours\t"
+    own = http.get("/api/v1/whoami", headers={"X-Request-ID": "not ours!"})
+    assert own.headers["x-request-id"] != "not ours!"
 
 
 def test_the_schema_describes_every_route_with_examples(http: httpx.Client) -> None:
@@ -99,7 +99,10 @@ def test_the_schema_describes_every_route_with_examples(http: httpx.Client) -> N
     }
     assert wanted <= described
     body = schema["paths"]["/api/v1/jobs"]["post"]["requestBody"]["content"]
-    assert body["application/json"]["examples"]
+    assert len(body["application/json"]["schema"]["examples"]) == len(JOB_EXAMPLES)
+    told = schema["paths"]["/api/v1/jobs"]["post"]["responses"]["400"]["content"]
+    example = next(iter(told["application/problem+json"]["examples"].values()))["value"]
+    assert example["errors"][0]["where"] == "stages[0].agent"
     assert all(
         operation.get("summary") for ways in schema["paths"].values() for operation in ways.values()
     )
