@@ -1,10 +1,15 @@
 from __future__ import annotations
 
+from datetime import date
+
 import numpy as np
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
 import pytest
 
 from netra.agents.prices import ListPrices, unpriced_models
 from netra.catalog.supply import SupplyCatalog
+from tests.shared_data import shared_data
 from tests.unit.agents.workloads import AS_OF, DAY_US, MONDAY_US, SUPPLY, batch
 
 
@@ -101,3 +106,14 @@ def test_without_cache_columns_the_method_says_so():
 def test_unpriced_models_are_counted():
     found = unpriced_models(SUPPLY, {("acme", "large"): 5, (None, "no-such-model"): 3})
     assert found == {"no-such-model": 3}
+
+
+def test_real_sessions_cost_what_was_computed_independently():
+    path = shared_data("coding-agent-sessions.parquet")
+    prices = ListPrices(SupplyCatalog(as_of=date(2026, 11, 24)), anchored=False)
+    names = ["model", "input_tokens", "output_tokens", "subagent"]
+    table = pq.read_table(path, columns=names)
+    rows = table.filter(pc.invert(table["subagent"])).drop_columns("subagent").to_pydict()
+    costs = prices.costs(batch(ts=[0] * len(rows["model"]), **rows))
+    assert round(float(costs.sum()), 2) == 17_600.59
+    assert prices.unpriced() == []
