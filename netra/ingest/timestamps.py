@@ -70,9 +70,11 @@ def _epoch_bulk(array: pa.Array) -> pa.Array:
         raise ValueError("is not a finite number")
     if not len(values):
         return pa.nulls(len(array), TIMESTAMP)
+    if values.min() < 0:
+        raise ValueError("is before 1970")
     per_unit = _unit(values.max())
-    if values.min() < 0 or _unit(values.min()) != per_unit:
-        raise ValueError("is negative, or the units differ")
+    if _unit(values.min()) != per_unit:
+        raise ValueError("the units differ")
     if values.dtype.kind in "iu" and per_unit < 1:
         us = values // 1000
     elif values.dtype.kind in "iu":

@@ -15,6 +15,8 @@ from netra.ingest.rows import Rows
 #: A batch holds at most this many rows, and about this many bytes.
 BATCH_ROWS = 50_000
 BATCH_BYTES = 32 << 20
+#: `PAR1` stands at both ends of a file.
+_HEADER_BYTES = 4
 
 
 def open_file(path: Path, source: str) -> pq.ParquetFile:
@@ -24,14 +26,15 @@ def open_file(path: Path, source: str) -> pq.ParquetFile:
         InvalidEvents: it is cut short or broken.
     """
     with path.open("rb") as file:
-        file.seek(max(0, path.stat().st_size - 4))
+        size = path.stat().st_size
+        file.seek(max(_HEADER_BYTES, size - _HEADER_BYTES))
         whole = file.read() == b"PAR1"
     if not whole:
         refuse(
             source,
             "end of the file",
             "the Parquet file is cut short: its footer is missing; send it again in full",
-            f"{path.stat().st_size:,} bytes",
+            f"{size:,} bytes",
             "a file that ends with PAR1",
         )
     try:
