@@ -10,11 +10,10 @@ from datetime import datetime
 
 import msgspec
 
-from netra.catalog import agents
 from netra.engine.submit import body_hash
 from netra.errors import Conflict, InvalidGoal, InvalidInput, NetraError, NotFound, Problem
-from netra.goals.parse import parse_goal
-from netra.pipelines.build import PlannedStage, build
+from netra.pipelines.build import PlannedStage
+from netra.pipelines.understand import understand
 from netra.schemas.goal import Goal
 from netra.schemas.job import JobRequest
 from netra.store.workload import Readable
@@ -41,21 +40,16 @@ def plan(request: JobRequest, now: datetime) -> Plan:
         InvalidInput, InvalidGoal: with a Problem for each thing that is wrong.
     """
     _check_deadline(request, now)
-    stated = request.goal is not None or request.objectives or request.constraints
-    goal = parse_goal(request.goal, request.objectives, request.constraints) if stated else Goal()
-    stages = build(request.pipeline, request.stages, request.params, goal=goal if stated else None)
-    names = dict.fromkeys(stage.agent for stage in stages)
-    readers = tuple(name for name in names if agents.get(name).columns)
-    if readers and request.workload_id is None:
-        problem = Problem(
-            where="workload_id",
-            problem=f"these agents read events: {', '.join(readers)}",
-            expected="the id or name of a workload",
-        )
-        raise InvalidInput("the job needs a workload", [problem])
+    understood = understand(request)
     # The key names the submission, so it is no part of what is submitted.
     hashed = body_hash(msgspec.structs.replace(request, idempotency_key=None))
-    return Plan(request=request, goal=goal, stages=stages, readers=readers, body_hash=hashed)
+    return Plan(
+        request=request,
+        goal=understood.goal,
+        stages=understood.stages,
+        readers=understood.readers,
+        body_hash=hashed,
+    )
 
 
 def _check_deadline(request: JobRequest, now: datetime) -> None:

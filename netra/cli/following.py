@@ -47,7 +47,7 @@ def _lines(events: Iterator[Event]) -> None:
 
 def _ending(job: Job) -> None:
     took = between(job.started_at, job.finished_at)
-    said = Text.assemble("job ", output.state(job.state), f" in {duration(took)}")
+    said = Text.assemble(f"job {job.id} ", output.state(job.state), f" in {duration(took)}")
     if job.stop_reason and job.state != "succeeded":
         said.append(f" ({job.stop_reason})")
     output.stdout().print(said)

@@ -58,7 +58,6 @@ class JobView:
         self.job_id = job.id
         self.state = job.state
         self.now = now
-        self.began = now()
         stages = () if job.stages is UNSET else job.stages
         self.rows: dict[str, StageRow] = {}
         # A stage that was inserted by fan-out is named after the one that did it.
@@ -122,17 +121,10 @@ class JobView:
             grid.add_row(
                 self._mark(row), row.name, self._bar(row), self._time(row), self._note(row)
             )
-        return Group(grid, self._line())
+        return Group(grid) if self.state in _ENDED else Group(grid, self._line())
 
     def _line(self) -> Text:
-        return Text.assemble(
-            ("job ", "dim"),
-            self.job_id,
-            "  ",
-            state(self.state),
-            "  ",
-            (duration(self.now() - self.began), "dim"),
-        )
+        return Text.assemble(("job ", "dim"), self.job_id, "  ", state(self.state))
 
     def _mark(self, row: StageRow) -> Text | Spinner:
         if row.running:

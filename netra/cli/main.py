@@ -13,7 +13,11 @@ from netra.errors import NetraError
 SECTIONS = {
     "Start here": {
         "demo": Lazy("netra.cli.demo:demo", "Optimize a real workload, from import to plan."),
-        "analyze": Lazy("netra.cli.analyze:commands", "Run one agent on a file, with no stack."),
+        "analyze": Lazy(
+            "netra.cli.analyze:commands",
+            "Run AGENT on the events in FILE, in this process: nothing has to run, "
+            "nothing is stored.",
+        ),
     },
     "The one-machine stack": {
         "up": Lazy(

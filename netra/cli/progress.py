@@ -10,6 +10,7 @@ from rich.progress import (
     DownloadColumn,
     MofNCompleteColumn,
     Progress,
+    ProgressColumn,
     SpinnerColumn,
     TextColumn,
     TimeElapsedColumn,
@@ -17,6 +18,11 @@ from rich.progress import (
 )
 
 from netra.cli.output import stderr
+
+
+def _bar(*columns: ProgressColumn) -> Progress:
+    console = stderr()
+    return Progress(*columns, console=console, transient=True, disable=not console.is_terminal)
 
 
 @contextmanager
@@ -29,7 +35,7 @@ def upload(name: str) -> Iterator[Callable[[int, int], None]]:
         DownloadColumn(),
         TimeElapsedColumn(),
     )
-    with Progress(*columns, console=stderr(), transient=True) as bar:
+    with _bar(*columns) as bar:
         task = bar.add_task(f"uploading {name}", total=None)
 
         def sent(done: int, total: int) -> None:
@@ -53,6 +59,6 @@ def counted(description: str, unit: str, total: int) -> Iterator[Callable[[int],
         TextColumn(unit),
         TimeRemainingColumn(),
     )
-    with Progress(*columns, console=stderr(), transient=True) as bar:
+    with _bar(*columns) as bar:
         task = bar.add_task(description, total=total)
         yield lambda n: bar.advance(task, n)

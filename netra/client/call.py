@@ -10,7 +10,7 @@ On a `Blocking` resource `get(...)` returns a `Job`; on an `Awaiting` one, somet
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Coroutine, Generator, Iterator
-from functools import update_wrapper
+from functools import wraps
 from typing import Any, Concatenate, Generic, ParamSpec, TypeVar, overload
 
 from netra.client.request import Request
@@ -40,7 +40,6 @@ class call(Generic[P, T]):  # noqa: N801 - used as a decorator
 
     def __init__(self, build: Callable[Concatenate[Any, P], Request[T]]) -> None:
         self._build = build
-        update_wrapper(self, build)  # pyright: ignore[reportArgumentType]
 
     @overload
     def __get__(self, resource: Blocking, owner: Any = None) -> Callable[P, T]: ...
@@ -49,6 +48,7 @@ class call(Generic[P, T]):  # noqa: N801 - used as a decorator
         self, resource: Awaiting, owner: Any = None
     ) -> Callable[P, Coroutine[Any, Any, T]]: ...
     def __get__(self, resource: Any, owner: Any = None) -> Any:
+        @wraps(self._build)
         def send(*args: P.args, **kwargs: P.kwargs) -> Any:
             return resource._transport.send(self._build(resource, *args, **kwargs))
 
@@ -60,7 +60,6 @@ class paged(Generic[P, T]):  # noqa: N801 - used as a decorator
 
     def __init__(self, build: Callable[Concatenate[Any, P], Request[Page[T]]]) -> None:
         self._build = build
-        update_wrapper(self, build)  # pyright: ignore[reportArgumentType]
 
     @overload
     def __get__(self, resource: Blocking, owner: Any = None) -> Callable[P, Iterator[T]]: ...
@@ -69,6 +68,7 @@ class paged(Generic[P, T]):  # noqa: N801 - used as a decorator
     def __get__(self, resource: Any, owner: Any = None) -> Any:
         walk: Any = _pages if isinstance(resource, Blocking) else _pages_async
 
+        @wraps(self._build)
         def iterate(*args: P.args, **kwargs: P.kwargs) -> Any:
             return walk(resource._transport, self._build(resource, *args, **kwargs))
 
@@ -102,7 +102,6 @@ class script(Generic[P, T]):  # noqa: N801 - used as a decorator
 
     def __init__(self, build: Callable[Concatenate[Any, P], Script[T]]) -> None:
         self._build = build
-        update_wrapper(self, build)  # pyright: ignore[reportArgumentType]
 
     @overload
     def __get__(self, resource: Blocking, owner: Any = None) -> Callable[P, T]: ...
@@ -113,6 +112,7 @@ class script(Generic[P, T]):  # noqa: N801 - used as a decorator
     def __get__(self, resource: Any, owner: Any = None) -> Any:
         play: Any = _play if isinstance(resource, Blocking) else _play_async
 
+        @wraps(self._build)
         def run(*args: P.args, **kwargs: P.kwargs) -> Any:
             return play(resource._transport, self._build(resource, *args, **kwargs))
 

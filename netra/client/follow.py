@@ -7,7 +7,7 @@ for the caller between its steps.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -27,7 +27,8 @@ Event = Fact | Tick
 
 #: Facts after which an epoch has no more.
 TERMINAL = ("job.succeeded", "job.failed", "job.cancelled")
-_WAYS: tuple[Way, ...] = ("socket", "stream", "poll")
+#: The better ones first; asking always works.
+WAYS: tuple[Way, ...] = ("socket", "stream", "poll")
 #: A silent connection is left to the transports' own pings; this bounds the wait for a deadline.
 _SILENCE_S = 30.0
 _POLL_S = 0.5
@@ -103,12 +104,14 @@ class Following:
         *,
         after: Position | None = None,
         within_s: float | None = None,
+        ways: Sequence[Way] = WAYS,
         now: Callable[[], float] = time.monotonic,
     ) -> None:
         self.job_id = job_id
         self.reads = reads
         self.retry = retry
         self.position = after or Position()
+        self.ways = list(ways)
         self.now = now
         self.within_s = within_s
         self.end = None if within_s is None else now() + within_s
@@ -128,14 +131,13 @@ class Following:
         self.epoch = job.epoch
         if job.state in ("succeeded", "failed", "cancelled"):
             self.finished = self.position >= Position(job.epoch, job.seq)
-        ways = list(_WAYS)
         while not self.finished:
-            if ways[0] == "poll":
+            if self.ways[0] == "poll":
                 yield from self._poll()
             else:
-                barred = yield from self._listen(ways[0])
+                barred = yield from self._listen(self.ways[0])
                 if barred:
-                    ways.pop(0)
+                    self.ways.pop(0)
 
     def _listen(self, way: Way) -> Generator[Step | Event, Any, bool]:
         """Follows one way, over as many connections as it takes; True if it cannot be gone."""

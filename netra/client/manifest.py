@@ -13,11 +13,9 @@ from typing import Any
 
 import msgspec
 
-from netra.catalog import agents
 from netra.client.manifest_rows import READERS
 from netra.errors import InvalidInput, NetraError, Problem
-from netra.goals.parse import parse_goal
-from netra.pipelines import build
+from netra.pipelines.understand import understand
 from netra.schemas.job import JobRequest
 
 
@@ -105,14 +103,7 @@ def job_request(raw: Any) -> JobRequest:
 def check(raw: Any) -> JobRequest:
     """As `job_request`, and its goal, stages and parameters can be used."""
     job = job_request(raw)
-    goal = None
-    if job.goal or job.objectives or job.constraints:
-        goal = parse_goal(job.goal, job.objectives, job.constraints)
-    stages = build(pipeline=job.pipeline, stages=job.stages, params=job.params, goal=goal)
-    reading = [stage.agent for stage in stages if agents.get(stage.agent).columns]
-    if job.workload_id is None and reading:
-        problem = f"the agent {reading[0]!r} reads events, so the job needs a workload"
-        raise InvalidInput("no workload", [Problem(where="workload_id", problem=problem)])
+    understand(job)
     return job
 
 

@@ -137,3 +137,9 @@ def test_a_wrong_key_is_said(api: MemoryApi) -> None:
     over = httpx.MockTransport(api.handle)
     with Netra("http://api.test", "wrong", over=over) as netra, pytest.raises(Unauthorized):
         netra.access.whoami()
+
+
+def test_methods_say_what_they_do(api: MemoryApi) -> None:
+    with api.blocking() as netra:
+        assert "with its stages" in (netra.jobs.get.__doc__ or "")
+        assert "page_size" in inspect.signature(netra.jobs.list).parameters
