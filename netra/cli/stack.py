@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import signal
 from collections.abc import Collection
 from typing import Any
 
@@ -17,6 +16,7 @@ from netra.embedded import detached, lock, runfile, status
 from netra.embedded import home as homes
 from netra.embedded.home import Home
 from netra.embedded.processes import ALL
+from netra.embedded.stopping import on_signals
 from netra.embedded.supervisor import Stack
 from netra.errors import NetraError
 
@@ -66,9 +66,7 @@ def up(home: str | None, detach: bool, only: tuple[str, ...]) -> None:
 def _foreground(home: Home, only: Collection[str]) -> None:
     display = Display(output.stdout(), home)
     stack = Stack(home, components=only, notice=display.changed)
-    # A terminal that closes must not leave a stack behind that nobody sees.
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, lambda *_: stack.ask_to_stop())
+    on_signals(stack.ask_to_stop)
     with display:
         try:
             stack.start()

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import argparse
-import signal
 import sys
 from pathlib import Path
 
 from netra import settings
 from netra.embedded.home import Home
 from netra.embedded.processes import ALL
+from netra.embedded.stopping import on_signals
 from netra.embedded.supervisor import Stack
 from netra.errors import NetraError
 from netra.logging import configure
@@ -22,8 +22,7 @@ def main() -> int:
     given = options.parse_args()
     configure("supervisor", settings.current().logging)
     stack = Stack(Home(given.home), components=given.only)
-    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
-        signal.signal(number, lambda *_: stack.ask_to_stop())
+    on_signals(stack.ask_to_stop)
     try:
         stack.start()
         stack.wait()

@@ -34,7 +34,7 @@ class Component:
     #: Whether a started process does its work. Asked several times a second while it starts.
     ready: Callable[[], bool] = _at_once
     #: How long it may take to become ready, seconds.
-    ready_within_s: float = 30.0
+    ready_within_s: float = 60.0
     stop_signal: signal.Signals = signal.SIGTERM
     #: How long it may take to stop before it is killed, seconds.
     stop_within_s: float = 15.0

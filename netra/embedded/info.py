@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import os
 import signal
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+
+import msgspec
 
 from netra.embedded import jsonfile, processes, runfile, secrets
 from netra.embedded.home import Home
@@ -60,7 +62,13 @@ def of_plan(plan: processes.Plan) -> StackInfo:
 
 
 def of_home(home: Home, settings: Settings) -> StackInfo | None:
-    """The stack of a home, running or not; None when none has ever been started in it."""
+    """The stack of a home, running or not; None when none has ever been started in it.
+
+    Of a stack that runs, what it was started with counts: a URL in these settings that it was not
+    given is not its own.
+    """
+    if runfile.is_running(home):
+        settings = _as_started(settings, runfile.read(home).given)
     ports = jsonfile.read(home.ports).get("ports", {})
     if not home.secrets.exists() or set(processes.wanted_ports(settings)) - set(ports):
         return None
@@ -68,3 +76,13 @@ def of_home(home: Home, settings: Settings) -> StackInfo | None:
     return of_plan(
         processes.Plan(home=home, settings=settings, secrets=kept, ports=ports, account=None)
     )
+
+
+def _as_started(settings: Settings, given: Collection[str]) -> Settings:
+    replace = msgspec.structs.replace
+    database = settings.database if "postgres" in given else replace(settings.database, url="")
+    redis = settings.redis if "valkey" in given else replace(settings.redis, url="")
+    clickhouse = (
+        settings.clickhouse if "clickhouse" in given else replace(settings.clickhouse, url="")
+    )
+    return replace(settings, database=database, redis=redis, clickhouse=clickhouse)

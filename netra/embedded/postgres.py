@@ -80,7 +80,6 @@ def component(home: Home, port: int, password: str, account: Account | None) -> 
         account=account,
         prepare=prepare,
         ready=lambda: _says_ready(cluster) and is_open(port),
-        ready_within_s=60.0,
         stop_signal=signal.SIGINT,  # fast: ends sessions, then checkpoints; SIGTERM awaits clients
         stop_within_s=20.0,
     )

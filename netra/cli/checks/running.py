@@ -77,7 +77,7 @@ def flower(on: Subject) -> Iterator[Check]:
 
 
 def _get(port: int, path: str) -> tuple[int, str]:
-    connection = http.client.HTTPConnection(LOOPBACK, port, timeout=5)
+    connection = http.client.HTTPConnection(LOOPBACK, port, timeout=3)
     try:
         connection.request("GET", path)
         answer = connection.getresponse()

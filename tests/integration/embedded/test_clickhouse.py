@@ -245,14 +245,13 @@ def test_settings_hold_for_one_query_and_unknown_ones_are_ignored(client: Client
 
 
 def test_clients_do_not_wait_for_each_other(stores: StackInfo, client: Client) -> None:
-    slow = threading.Thread(target=client.command, args=("SELECT sleep(2)",))
+    slow = threading.Thread(target=client.command, args=("SELECT sleep(1.5)",))
     slow.start()
     time.sleep(0.2)
-    began = time.monotonic()
     with connect(stores) as other:
         assert other.command("SELECT 1") == 1
         assert other.ping()
-    assert time.monotonic() - began < 1.5
+    assert slow.is_alive(), "the others were answered first"
     slow.join()
 
 
@@ -297,7 +296,7 @@ def test_errors_carry_clickhouses_code(client: Client, query: str, code: int, na
 
 
 def test_an_error_late_in_a_long_result_is_an_error(client: Client) -> None:
-    query = "SELECT number, throwIf(number = 9000000) FROM numbers(10000000)"
+    query = "SELECT number, throwIf(number = 900000) FROM numbers(1000000)"
     with (
         pytest.raises(Exception, match="throwIf"),
         client.query_row_block_stream(query, settings={"max_threads": 1}) as blocks,
@@ -379,12 +378,12 @@ def test_headers_tell_what_was_done(raw: Raw) -> None:
 
 
 def test_a_body_in_chunks_with_the_query_in_the_address(raw: Raw, table: str) -> None:
-    chunks = (f"{i}\n".encode() for i in range(2_000_000))
+    chunks = (f"{i}\n".encode() for i in range(800_000))
     insert = f"INSERT INTO {table} (tokens) FORMAT TSV"
     grouped = (b"".join(part) for part in zip(*[chunks] * 1000, strict=True))
     assert raw(insert, grouped, database="http_test") == (200, b"")
-    assert json.loads(raw.last.headers["X-ClickHouse-Summary"])["written_rows"] == "2000000"
-    assert raw(f"SELECT sum(tokens) FROM http_test.{table}") == (200, b"1999999000000\n")
+    assert json.loads(raw.last.headers["X-ClickHouse-Summary"])["written_rows"] == "800000"
+    assert raw(f"SELECT sum(tokens) FROM http_test.{table}") == (200, b"319999600000\n")
 
 
 def test_query_and_rows_in_one_body(raw: Raw, table: str) -> None:

@@ -16,7 +16,7 @@ from netra.embedded import account, info, processes, runfile
 from netra.embedded.account import Account
 from netra.embedded.home import Home
 from tests.conftest import settings_without_stores
-from tests.integration.embedded.probes import READ, WRITE, eventually, processes_of
+from tests.integration.embedded.probes import READ, WRITE, eventually, link, processes_of
 from tests.shared_data import ROOT
 
 pytestmark = pytest.mark.skipif(
@@ -46,18 +46,11 @@ def python(home: Path, user: Account) -> Iterator[tuple[str, dict[str, str]]]:
     copy = home / "python"
     prefix = Path(sys.base_prefix)
     skipped = shutil.ignore_patterns("test", "site-packages", "share", "include", "*.a")
-    shutil.copytree(prefix, copy, ignore=skipped, symlinks=True, copy_function=_link)
+    shutil.copytree(prefix, copy, ignore=skipped, symlinks=True, copy_function=link)
     yield (
         str(copy / real.relative_to(prefix)),
         {**environment, "LD_LIBRARY_PATH": str(copy / "lib")},
     )
-
-
-def _link(source: str, target: str) -> None:
-    try:
-        os.link(source, target)
-    except OSError:  # another file system
-        shutil.copy2(source, target)
 
 
 def test_everything_stays_in_the_home(
