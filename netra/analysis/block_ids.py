@@ -130,14 +130,24 @@ def _encode(
         i += 1
         if found == before + 1:
             # A prompt that goes on like an earlier one: its blocks have consecutive ids.
-            last = i + min(n - i, known - found - 1)
-            while i < last and keys[found + 1] == keys_in[i]:
-                found += 1
-                ids[i] = found
-                i += 1
+            run = _run_length(keys[found + 1 : known], keys_in[i:])
+            for k in range(run):
+                ids[i + k] = found + 1 + k
+            found += run
+            i += run
         before = found
     count[0] = known
     return i
+
+
+@kernel
+def _run_length(expected: UInt64s, keys: UInt64s) -> int:
+    """How many keys are the expected ones, up to the first that is not."""
+    n = min(len(expected), len(keys))
+    for k in range(n):
+        if expected[k] != keys[k]:
+            return k
+    return n
 
 
 @kernel

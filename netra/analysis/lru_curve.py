@@ -218,15 +218,17 @@ def _find_runs(
     runs = 0
     run = 0
     expected = np.int64(-2)
-    for i in range(start, stop):
-        block = ids[i]
+    # Slices and unsigned places spare the compiled loop the question of negative indices.
+    here = ids[start:stop]
+    place = id_at[now : now + len(here)]
+    for i in range(len(here)):
+        block = np.uint32(here[i])
         before = np.int64(last[block])
-        last[block] = now
-        id_at[now] = block
-        now += 1
+        last[block] = now + i
+        place[i] = here[i]
         if before != expected:
-            if i + AHEAD < len(ids):
-                prefetch(last, ids[i + AHEAD])
+            if i + AHEAD < len(here):
+                prefetch(last, np.int64(here[i + AHEAD]))
             if runs:
                 length[runs - 1] = run
             first[runs] = before
