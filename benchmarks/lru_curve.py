@@ -33,7 +33,7 @@ _GOLDEN = np.uint64(0x9E3779B97F4A7C15)
 
 
 @kernel
-def _home(key: np.uint64, shift: np.uint64) -> int:
+def _home(key: np.uint64, shift: np.uint64) -> np.int64:
     return np.int64(((key ^ (key >> np.uint64(32))) * _GOLDEN) >> shift)
 
 
@@ -49,7 +49,8 @@ def _replay(
     newer[end] = end
     used = 0
     hits = 0
-    for key in blocks:
+    for i in range(len(blocks)):
+        key = blocks[i]
         slot = _home(key, shift)
         while table[slot] != 0 and keys[table[slot] - 1] != key:
             slot = (slot + 1) & mask
