@@ -93,10 +93,11 @@ def _content(planner: _Planner) -> dict[str, Any]:
     prefix = _prefix_lever(planner)
     levers = [prompt, prefix]
     scopes = _scopes(planner, baselines, prompt)
-    tried = any(lever["status"] in ("proposed", "keep") for lever in levers)
     evidence = Evidence(
         scopes=scopes,
-        lever_needs=() if tried else tuple(dict.fromkeys(n for x in levers for n in x["needs"])),
+        # Cost is moved by this lever alone: what it lacks is what an answer about cost lacks.
+        lever_needs=tuple(prompt["needs"]),
+        changes=any(lever["status"] == "proposed" for lever in levers),
         today=planner.inputs.upstream.get("profile", {}).get("goal", ()),
     )
     return {

@@ -17,7 +17,7 @@ from netra.analysis.split import Split, sessions_begin_at_zero, split_by_session
 #: Lengths of time blocks, seconds: the longest one that leaves enough blocks is taken, as longer
 #: ones keep more of how requests near each other resemble each other.
 _LENGTHS = ((3600, "hours"), (600, "10-minute blocks"), (60, "minutes"), (1, "seconds"))
-_ENOUGH_BLOCKS = 20
+_ENOUGH_BLOCKS = 15
 #: Sessions are the blocks if so large a share of the requests names one.
 _SESSION_SHARE = 0.9
 

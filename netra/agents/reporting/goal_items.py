@@ -32,6 +32,8 @@ class Evidence:
     scopes: Sequence[Mapping[str, Any]] = ()
     #: Where no lever could be tried: what is missing for it.
     lever_needs: tuple[str, ...] = ()
+    #: Whether the plan changes anything.
+    changes: bool = True
     #: The profile's baselines of objectives and constraints: `{"kind", "index", "baseline"}`.
     today: Sequence[Mapping[str, Any]] = ()
     #: Absolute cost of the plan, by period (`request`, `day`, …; `span`: all of the workload).
@@ -114,7 +116,7 @@ def _judge_constraint(
         return _judge_cost_constraint(constraint, today, growth, evidence)
     if constraint.max_change is not None and constraint.max is None and constraint.min is None:
         if today.status == "ok" or not constraint.where:
-            return judge_no_worse(constraint, today)
+            return judge_no_worse(constraint, today, changes=evidence.changes)
         return Verdict(status="insufficient_data", figures=(today,), needs=today.needs)
     if constraint.metric in UNTOUCHED or constraint.metric.endswith("_ms"):
         return judge_bounds(constraint, today)
@@ -128,7 +130,7 @@ def _judge_cost_constraint(
         savings = evidence.savings(constraint.where)
         if refused := _no_savings(savings, today, evidence):
             # A plan without a lever changes nothing: cost is what it was, unless usage grows.
-            return refused if growth else judge_no_worse(constraint, today)
+            return refused if growth else judge_no_worse(constraint, today, changes=False)
         return judge_cost_change(constraint.max_change or 0.0, savings, growth, NEEDS)
     if constraint.where:
         return Verdict(
@@ -148,8 +150,9 @@ def _no_savings(savings: Sequence[Assumed], today: Figure, evidence: Evidence) -
     if savings and savings[0].saving.status == "ok":
         return None
     needs = savings[0].saving.needs if savings else evidence.lever_needs
-    note = "No lever could be tried on this traffic."
-    return Verdict(status="insufficient_data", note=note, figures=(today,), needs=tuple(needs))
+    note = "No lever on cost could be tried on this traffic."
+    needs = tuple(dict.fromkeys((*needs, *today.needs)))
+    return Verdict(status="insufficient_data", note=note, figures=(today,), needs=needs)
 
 
 def _usage(objective: Objective, today: Figure) -> Verdict:

@@ -101,14 +101,15 @@ def judge_bounds(constraint: Constraint, today: Figure) -> Verdict:
     return Verdict(status="insufficient_data", figures=(today,), needs=(need,))
 
 
-def judge_no_worse(constraint: Constraint, today: Figure) -> Verdict:
-    """ "No worse than today" where the plan leaves the metric alone, or can only improve it."""
+def judge_no_worse(constraint: Constraint, today: Figure, *, changes: bool) -> Verdict:
+    """Whether a metric is no worse than today: the plan leaves it alone, or can only improve it."""
     name = metric_name(constraint.metric)
-    why = (
-        "the plan changes no prompt, no model and no output"
-        if constraint.metric in UNTOUCHED
-        else "reading a prompt from a cache computes less than reading it anew"
-    )
+    if not changes:
+        why = "the plan changes nothing"
+    elif constraint.metric in UNTOUCHED:
+        why = "the plan changes no prompt, no model and no output"
+    else:
+        why = "reading a prompt from a cache computes less than reading it anew"
     note = f"{name} is no worse by construction: {why}."
     if today.status != "ok":
         note += f" Today's {name} is not known."
