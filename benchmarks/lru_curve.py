@@ -92,7 +92,7 @@ def _remove(table: Int32s, mask: int, keys: UInt64s, shift: np.uint64, node: int
         at = (at + 1) & mask
         if table[at] == 0:
             break
-        home = _home(keys[table[at] - 1], shift)
+        home = _home(keys[int(table[at]) - 1], shift)
         if ((at - home) & mask) >= ((at - slot) & mask):
             table[slot] = table[at]
             slot = at
