@@ -11,6 +11,7 @@ from netra.api.access import KeyRing, Tickets
 from netra.api.blocking import BlockingWork
 from netra.api.intake import Intake
 from netra.api.outgoing import Outgoing
+from netra.api.queue_metrics import QueueMetrics
 from netra.clock import SYSTEM, Clock
 from netra.progress.broadcast import RedisBroadcast
 from netra.progress.hub import Hub
@@ -40,6 +41,7 @@ class Services:
         self.outgoing = Outgoing(self.pool, self.redis, settings.progress)
         #: Where jobs are submitted.
         self.intake = Intake(self.pool, self.outgoing)
+        self.queue_metrics = QueueMetrics(self.pool, settings.queue.worker_stale_s)
         #: Threads for what would hold up the event loop.
         self.blocking = BlockingWork(settings.api)
 

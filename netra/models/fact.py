@@ -14,7 +14,10 @@ from netra.models.base import Base, Now
 
 class Fact(Base):
     __tablename__ = "facts"
-    __table_args__ = (Index("facts_unpublished_idx", "ts", postgresql_where=text("NOT published")),)
+    __table_args__ = (
+        Index("facts_unpublished_idx", "ts", postgresql_where=text("NOT published")),
+        Index("facts_ts_idx", "ts", postgresql_using="brin"),
+    )
 
     job_id: Mapped[UUID] = mapped_column(ForeignKey("jobs.id"), primary_key=True)
     epoch: Mapped[int] = mapped_column(primary_key=True)

@@ -163,10 +163,14 @@ class Engine(Bench):
     def run(self, job_id: str, content: Any = None) -> None:
         """Runs stages as they are admitted, until the job has ended."""
         while self.job_state(job_id) in ("queued", "running"):
-            self.admit()
-            answer = self.keep(self.queue.claim_next("cpu", self.worker, 1, 10.0))
-            assert answer is not None
-            self.complete(Claim.from_row(answer["claim"]), content)
+            self.complete(self.next(), content)
+
+    def next(self) -> Claim:
+        """Admits what can be, and claims what was admitted first."""
+        self.admit()
+        answer = self.keep(self.queue.claim_next("cpu", self.worker, 1, 10.0))
+        assert answer is not None
+        return Claim.from_row(answer["claim"])
 
     def job_state(self, job_id: str) -> str:
         row = self.queue.connection.execute(

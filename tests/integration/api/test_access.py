@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from datetime import timedelta
 from typing import Any
 
 import httpx
@@ -12,7 +13,7 @@ from netra.api.app import create_app
 from netra.api.examples import JOB_EXAMPLES
 from netra.settings import Settings
 from netra.store.postgres import Connection
-from tests.integration.api.conftest import Caller
+from tests.integration.api.conftest import Caller, Engine
 from tests.integration.api.test_job import problem
 
 OPEN = {"/health", "/health/ready"}
@@ -153,3 +154,43 @@ def test_agents_and_pipelines_are_those_of_the_catalog(http: httpx.Client) -> No
     stages = http.get("/api/v1/pipelines/optimize").json()["stages"]
     assert stages[0] == {"name": "triage", "agent": "triage", "after": []}
     problem(http.get("/api/v1/pipelines/nope"), 404)
+
+
+def test_the_queue_is_measured(
+    caller: Caller, engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("netra.api.queue_metrics.CACHE_S", 0.0)
+    monkeypatch.setattr("netra.api.queue_metrics._SETTLED", timedelta())
+    metrics(caller.http)
+    before = metrics(caller.http)
+    done, lost = (caller.submit()["id"] for _ in range(2))
+    engine.complete(engine.next())
+    engine.expire(engine.next())
+    engine.reap()
+    engine.fail(engine.next(), retry=False)
+    assert {engine.job_state(job) for job in (done, lost)} == {"succeeded", "failed"}
+    caller.submit()
+    after = metrics(caller.http)
+
+    def grew(name: str) -> float:
+        return after.get(name, 0) - before.get(name, 0)
+
+    where = f'pool="cpu",state="ready",tenant="{caller.tenant}"'
+    assert after[f"netra_queue_depth{{{where}}}"] == 1
+    assert 0 < after[f'netra_queue_age_seconds{{pool="cpu",tenant="{caller.tenant}"}}'] < 30
+    assert after['netra_pool_slots{pool="cpu"}'] == 4
+    assert after[f'netra_dead_letters{{tenant="{caller.tenant}"}}'] == 1
+    assert 0 <= after["netra_outbox_lag_seconds"] < 30
+    assert after["netra_clickhouse_insert_lag_seconds"] >= 0
+    assert grew('netra_stage_outcomes_total{agent_name="noop",outcome="succeeded"}') == 1
+    assert grew('netra_stage_outcomes_total{agent_name="noop",outcome="failed"}') == 1
+    assert grew('netra_stage_outcomes_total{agent_name="noop",outcome="retried"}') == 1
+    assert grew('netra_lease_expiries_total{pool="cpu"}') == 1
+    assert grew('agent_processing_seconds_count{agent_name="noop"}') == 1
+    assert grew('agent_processing_seconds_bucket{agent_name="noop",le="+Inf"}') == 1
+    assert grew('agent_processing_seconds_sum{agent_name="noop"}') > 0
+    again = metrics(caller.http)
+    assert (
+        again['agent_processing_seconds_count{agent_name="noop"}']
+        == after['agent_processing_seconds_count{agent_name="noop"}']
+    )
