@@ -1,0 +1,56 @@
+"""What a fresh clone relies on: the lock, the Makefile and what CI runs."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import tomllib
+from pathlib import Path
+
+from tests.shared_data import ROOT
+
+LOCK = (ROOT / "requirements.lock").read_text()
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
+
+
+def locked() -> dict[str, str]:
+    """Version by package name."""
+    return dict(re.findall(r"^([a-z0-9-]+)==(\S+)", LOCK, re.MULTILINE))
+
+
+def test_the_lock_has_what_the_project_pins() -> None:
+    project = PROJECT["project"]
+    extras = project["optional-dependencies"]
+    wanted = [*project["dependencies"], *extras["embedded"], *extras["dev"]]
+    wanted += PROJECT["build-system"]["requires"]
+    versions = locked()
+    for requirement in wanted:
+        match = re.match(r"([A-Za-z0-9._-]+)(?:\[.*?\])?(==)?([^;\s]*)", requirement)
+        assert match is not None
+        name = re.sub(r"[._-]+", "-", match[1]).lower()
+        assert name in versions, f"run `make lock`: {requirement} is not in requirements.lock"
+        if match[2]:
+            assert versions[name] == match[3], f"run `make lock`: {requirement}"
+
+
+def test_the_lock_names_no_host_and_no_path_and_has_hashes() -> None:
+    assert not re.search(r"https?://|file:|--find-links|--index|(^|\s)/\w", LOCK)
+    blocks = re.split(r"\n(?=[a-z0-9])", LOCK)
+    unhashed = [b.split()[0] for b in blocks if "==" in b and "--hash=sha256:" not in b]
+    assert unhashed == []
+
+
+def test_make_alone_says_what_there_is() -> None:
+    done = subprocess.run(["make"], cwd=ROOT, capture_output=True, text=True, check=True)
+    for target in ("install", "demo", "test", "bench", "bench-ingest", "bench-lru", "bench-jobs"):
+        assert re.search(rf"^  make {target}\s+\S", done.stdout, re.MULTILINE)
+
+
+def test_ci_fails_where_the_shared_data_is_absent(tmp_path: Path) -> None:
+    environment = {**os.environ, "CI": "true", "NETRA_SHARED_DATA": str(tmp_path)}
+    done = subprocess.run(
+        [str(ROOT / ".ci" / "run")], env=environment, capture_output=True, text=True
+    )
+    assert done.returncode == 1
+    assert "NETRA_SHARED_DATA" in done.stderr
