@@ -4,7 +4,7 @@
 
 Generates ROWS events (default 1,000,000) as Parquet and as CSV. Ingest is everything from the
 file to visible events: hash, parse, validate, insert, deduplicate, publish. The bare insert gets
-the parsed batches, owner columns included, from memory. Both run in turns against the same
+the parsed batches from memory, exactly as ingest sends them. Both run in turns against the same
 server, the best of each counts. The ratio is that of the slower format. `--memory` measures
 instead the peak resident memory of a process that ingests 5,000,000 events.
 
@@ -71,29 +71,17 @@ class Bench:
         self.forget(workload_id)
         return took
 
-    def bare_insert(self, batches: list[pa.Table], rows: int) -> float:
+    def bare_insert(self, batches: list[pa.RecordBatch], rows: int) -> float:
         """Seconds that clickhouse-connect alone needs for the same rows."""
-        workload_id, ingest_id = self.workload(), new_id()
-        owner = {
-            "tenant_id": pa.array([_TENANT]),
-            "workload_id": pa.array([str(workload_id)]),
-            "ingest_id": pa.array([str(ingest_id)]),
-        }
-        tables = []
-        for batch in batches:
-            index = pa.repeat(pa.scalar(0, pa.int8()), batch.num_rows)
-            for name, value in owner.items():
-                column = pa.DictionaryArray.from_arrays(index, value)
-                batch = batch.append_column(name, column)
-            tables.append(batch)
+        scope = Scope(tenant_id=_TENANT, workload_id=self.workload(), ingest_ids=(new_id(),))
+        tables = [events.as_sent(batch, scope) for batch in batches]
         began = time.perf_counter()
         for table in tables:
             self.client.insert_arrow(events.TABLE, table)
         took = time.perf_counter() - began
-        scope = Scope(tenant_id=_TENANT, workload_id=workload_id, ingest_ids=(ingest_id,))
         found = event_dedupe.count(self.client, scope)
         assert found == rows, found
-        self.forget(workload_id)
+        self.forget(scope.workload_id)
         return took
 
 
@@ -105,7 +93,7 @@ def measure(rows: int = ROWS) -> dict[str, Any]:
         for suffix in ("parquet", "csv"):
             path = Path(folder) / f"events.{suffix}"
             generate.write(path, rows)
-            batches = [_known(batch) for batch in read(path)[1]]
+            batches = list(read(path)[1])
             best = _in_turns(
                 lambda path=path: bench.ingest(path, rows),
                 lambda batches=batches: bench.bare_insert(batches, rows),
@@ -118,16 +106,6 @@ def measure(rows: int = ROWS) -> dict[str, Any]:
     figures["ingest_rows_per_s"] = figures[f"ingest_{worse}_rows_per_s"]
     figures["ingest_ratio"] = figures[f"ingest_{worse}_ratio"]
     return figures
-
-
-def _known(batch: pa.RecordBatch) -> pa.Table:
-    """What ingest sends: the columns that the trace knows."""
-    empty = {
-        name
-        for name, array in zip(batch.schema.names, batch.columns, strict=True)
-        if array.null_count == len(array) or name == "attributes"
-    }
-    return pa.table(batch).select([n for n in batch.schema.names if n not in empty])
 
 
 def _in_turns(first: Callable[[], float], second: Callable[[], float]) -> tuple[float, float]:

@@ -17,6 +17,7 @@ import pyarrow as pa
 
 from netra.errors import InvalidInput, Problem
 from netra.models.event import EVENT_COLUMNS, READABLE_COLUMN_NAMES
+from netra.models.event_arrow import plain_type, select
 from netra.store.clickhouse import patiently, unavailable
 
 if TYPE_CHECKING:
@@ -31,6 +32,7 @@ _PAGE_ROWS = 262_144
 _PATIENCE_S = 30.0
 #: Event columns by ClickHouse type, for the parameters of filters.
 _TYPES = {c.name: c.type for c in EVENT_COLUMNS} | {"row": "UInt64"}
+_LOW_CARDINALITY = frozenset(c.name for c in EVENT_COLUMNS if "LowCardinality" in c.type)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -62,6 +64,12 @@ def insert(client: Client, batch: pa.RecordBatch, scope: Scope) -> None:
     Raises:
         StoreUnavailable: ClickHouse does not answer.
     """
+    with unavailable():
+        client.insert_arrow(TABLE, as_sent(batch, scope))
+
+
+def as_sent(batch: pa.RecordBatch, scope: Scope) -> pa.Table:
+    """The rows as they are sent: with their owner, and without columns that say nothing."""
     (ingest_id,) = scope.ingest_ids
     owner = {
         "tenant_id": scope.tenant_id,
@@ -71,14 +79,11 @@ def insert(client: Client, batch: pa.RecordBatch, scope: Scope) -> None:
     # One dictionary entry instead of the same text on every row.
     index = pa.repeat(pa.scalar(0, pa.int8()), batch.num_rows)
     columns = {n: pa.DictionaryArray.from_arrays(index, pa.array([v])) for n, v in owner.items()}
-    # A column that says nothing need not be sent: its default says the same.
-    columns |= {
-        name: array
-        for name, array in zip(batch.schema.names, batch.columns, strict=True)
-        if not _says_nothing(array)
-    }
-    with unavailable():
-        client.insert_arrow(TABLE, pa.table(columns))
+    for name, array in zip(batch.schema.names, batch.columns, strict=True):
+        if not _says_nothing(array):
+            # As plain text, the engine would read NULL as '' into LowCardinality columns.
+            columns[name] = array.dictionary_encode() if name in _LOW_CARDINALITY else array
+    return pa.table(columns)
 
 
 def _says_nothing(array: pa.Array) -> bool:
@@ -145,13 +150,13 @@ def _page(client: Client, query: str, parameters: dict[str, Any]) -> pa.Table:
 
 def _schema(columns: Sequence[str]) -> pa.Schema:
     for name in columns:
-        if name not in _ARROW:
+        if name not in READABLE_COLUMN_NAMES:
             known = ", ".join(READABLE_COLUMN_NAMES)
             raise InvalidInput(
                 f"events have no column {name!r}",
                 (Problem(where="columns", problem="unknown column", got=name, expected=known),),
             )
-    return pa.schema([pa.field(name, _ARROW[name]) for name in columns])
+    return select(columns)
 
 
 def _filter(where: Mapping[str, Any]) -> tuple[str, dict[str, Any]]:
@@ -161,7 +166,7 @@ def _filter(where: Mapping[str, Any]) -> tuple[str, dict[str, Any]]:
         attribute = name.removeprefix("attributes.") if name.startswith("attributes.") else None
         if attribute is None:
             _schema([name])
-            column, type_ = name, _plain(_TYPES[name])
+            column, type_ = name, plain_type(_TYPES[name])
         else:
             parameters[f"key{i}"] = attribute
             column, type_ = f"attributes[{{key{i}:String}}]", "String"
@@ -177,26 +182,6 @@ def _filter(where: Mapping[str, Any]) -> tuple[str, dict[str, Any]]:
             parts.append(f" AND {column} = {{value{i}:{type_}}}")
             parameters[f"value{i}"] = value
     return "".join(parts), parameters
-
-
-def _plain(type_: str) -> str:
-    """A column's ClickHouse type without what a parameter need not say."""
-    for wrapper in ("LowCardinality(", "Nullable("):
-        if type_.startswith(wrapper):
-            type_ = type_.removeprefix(wrapper).removesuffix(")")
-    return type_
-
-
-_ARROW_BY_TYPE = {
-    "String": pa.string(),
-    "UInt32": pa.uint32(),
-    "UInt64": pa.uint64(),
-    "Float64": pa.float64(),
-    "DateTime64(6, 'UTC')": pa.timestamp("us", "UTC"),
-    "Array(UInt64)": pa.list_(pa.uint64()),
-    "Map(String, String)": pa.map_(pa.string(), pa.string()),
-}
-_ARROW = {name: _ARROW_BY_TYPE[_plain(type_)] for name, type_ in _TYPES.items()}
 
 
 @dataclass(frozen=True, kw_only=True)
