@@ -1,34 +1,52 @@
 """Where validated jobs enter: one transaction, then their facts go out.
 
-All submissions of the process come through here, so that concurrent ones could share a commit.
+Flushing a commit to disk costs far more than a row, so single jobs that arrive while a commit is
+under way share the next one.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
-from typing import TYPE_CHECKING
 
+import psycopg
 from psycopg_pool import AsyncConnectionPool
 
 from netra.api.outgoing import Outgoing
 from netra.engine.submit import Draft, Submitted, submit
 from netra.errors import Conflict, Problem
 from netra.store.postgres import AsyncConnection, checkout
+from netra.store.queue import FactMessage
 
-if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
-
-    from netra.store.queue import FactMessage
+log = logging.getLogger(__name__)
 
 #: Jobs written by one statement.
 _AT_ONCE = 1000
+#: Commits under way at once.
+_WRITERS = 2
+
+_Waiting = tuple[Draft, "asyncio.Future[Submitted]"]
 
 
 class Intake:
     def __init__(self, pool: AsyncConnectionPool[AsyncConnection], outgoing: Outgoing) -> None:
         self.pool = pool
         self.outgoing = outgoing
+        self._waiting: list[_Waiting] = []
+        self._wake = asyncio.Event()
+        self._writers: list[asyncio.Task[None]] = []
+
+    def start(self) -> None:
+        self._writers = [
+            asyncio.create_task(self._write_forever(), name=f"intake-{i}") for i in range(_WRITERS)
+        ]
+
+    async def close(self) -> None:
+        for writer in self._writers:
+            writer.cancel()
+        await asyncio.gather(*self._writers, return_exceptions=True)
 
     async def submit(self, draft: Draft) -> Submitted:
         """Writes one job that depends on nothing else in the database.
@@ -36,10 +54,11 @@ class Intake:
         Raises:
             Conflict: its idempotency key was used with another body.
         """
-        async with checkout(self.pool) as connection:
-            (submitted,), facts = await submit(connection, [draft])
+        future: asyncio.Future[Submitted] = asyncio.get_running_loop().create_future()
+        self._waiting.append((draft, future))
+        self._wake.set()
+        submitted = await future
         _check_body(submitted, "Idempotency-Key", draft)
-        self.outgoing.send(facts)
         return submitted
 
     @asynccontextmanager
@@ -49,6 +68,41 @@ class Intake:
         async with checkout(self.pool) as connection, connection.transaction():
             yield Entry(connection, facts)
         self.outgoing.send(facts)
+
+    async def _write_forever(self) -> None:
+        while True:
+            await self._wake.wait()
+            group, self._waiting = self._waiting[:_AT_ONCE], self._waiting[_AT_ONCE:]
+            if not self._waiting:
+                self._wake.clear()
+            if group:
+                await self._write(group)
+
+    async def _write(self, group: Sequence[_Waiting]) -> None:
+        """Writes a group in one transaction; if that fails for one of it, each in its own."""
+        try:
+            async with checkout(self.pool) as connection:
+                answers, facts = await submit(connection, [draft for draft, _ in group])
+        except Exception as e:
+            if len(group) > 1 and isinstance(e, psycopg.Error):
+                for one in group:
+                    await self._write([one])
+                return
+            _fail(group, e)
+            return
+        except BaseException:
+            _fail(group, asyncio.CancelledError())
+            raise
+        self.outgoing.send(facts)
+        for (_, future), answer in zip(group, answers, strict=True):
+            if not future.done():
+                future.set_result(answer)
+
+
+def _fail(group: Sequence[_Waiting], error: BaseException) -> None:
+    for _, future in group:
+        if not future.done():
+            future.set_exception(error)
 
 
 class Entry:

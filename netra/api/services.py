@@ -51,10 +51,12 @@ class Services:
         await self.pool.open(wait=False)
         self.hub.start()
         self.outgoing.start()
+        self.intake.start()
         try:
             yield
         finally:
             await self.hub.close()
+            await self.intake.close()
             await self.outgoing.close()
             self.blocking.close()
             await self.redis.aclose()

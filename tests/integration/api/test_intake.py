@@ -1,0 +1,130 @@
+"""Jobs share commits without sharing failures; their facts go out, or are left to the scheduler."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime
+
+import msgspec
+import psycopg
+import pytest
+
+from netra.api.access import Principal
+from netra.api.drafting import plan
+from netra.api.job import draft
+from netra.api.services import Services
+from netra.engine.submit import Draft
+from netra.errors import Conflict, StoreUnavailable
+from netra.schemas.job import JobRequest
+from netra.settings import Redis, Settings
+from netra.store.postgres import Connection
+from tests.integration.api.conftest import Caller
+
+NOW = datetime.now(UTC)
+
+
+def drafted(tenant: str, key: str | None = None, priority: int = 5) -> Draft:
+    planned = plan(JobRequest(stages=({"agent": "noop"},), priority=priority), NOW)
+    principal = Principal(tenant_id=tenant, key_name="test", key_hash="")
+    return draft(planned, principal, None, "00-trace", key=key)
+
+
+def on(settings: Settings, action: Callable[[Services], Awaitable[None]]) -> None:
+    async def run() -> None:
+        services = Services(settings)
+        async with services.running():
+            await action(services)
+
+    asyncio.run(run())
+
+
+def test_jobs_that_come_at_once_are_each_written_once(
+    api_settings: Settings, caller: Caller, pg: Connection
+) -> None:
+    async def action(services: Services) -> None:
+        drafts = [drafted(caller.tenant) for _ in range(300)]
+        answers = await asyncio.gather(*map(services.intake.submit, drafts))
+        assert len({answer.id for answer in answers}) == 300
+        assert all(answer.created for answer in answers)
+
+    on(api_settings, action)
+    row = pg.execute(
+        "SELECT count(*) AS n FROM jobs WHERE tenant_id = %s", [caller.tenant]
+    ).fetchone()
+    assert row == {"n": 300}
+
+
+def test_a_job_that_cannot_be_written_fails_alone(api_settings: Settings, caller: Caller) -> None:
+    async def action(services: Services) -> None:
+        drafts = [drafted("no such tenant" if i == 7 else caller.tenant) for i in range(20)]
+        answers = await asyncio.gather(*map(services.intake.submit, drafts), return_exceptions=True)
+        assert isinstance(answers[7], psycopg.errors.ForeignKeyViolation)
+        others = [a for i, a in enumerate(answers) if i != 7]
+        assert not any(isinstance(a, BaseException) for a in others)
+
+    on(api_settings, action)
+
+
+def test_the_same_key_at_once_makes_one_job(api_settings: Settings, caller: Caller) -> None:
+    async def action(services: Services) -> None:
+        drafts = [drafted(caller.tenant, key="k") for _ in range(50)]
+        answers = await asyncio.gather(*map(services.intake.submit, drafts))
+        assert len({answer.id for answer in answers}) == 1
+        assert sum(answer.created for answer in answers) == 1
+        with pytest.raises(Conflict):
+            await services.intake.submit(drafted(caller.tenant, key="k", priority=6))
+
+    on(api_settings, action)
+
+
+def test_a_database_that_is_away_is_told_to_everybody(api_settings: Settings) -> None:
+    database = msgspec.structs.replace(
+        api_settings.database, url="postgresql://nobody@127.0.0.1:1/none", connect_timeout_s=0.2
+    )
+
+    async def action(services: Services) -> None:
+        answers = await asyncio.gather(
+            *(services.intake.submit(drafted("t")) for _ in range(5)), return_exceptions=True
+        )
+        assert all(isinstance(answer, StoreUnavailable) for answer in answers)
+
+    on(msgspec.structs.replace(api_settings, database=database), action)
+
+
+def unpublished(pg: Connection, tenant: str) -> int:
+    row = pg.execute(
+        "SELECT count(*) AS n FROM facts WHERE tenant_id = %s AND NOT published", [tenant]
+    ).fetchone()
+    assert row is not None
+    return row["n"]
+
+
+def test_facts_that_went_out_are_marked(
+    api_settings: Settings, caller: Caller, pg: Connection
+) -> None:
+    async def action(services: Services) -> None:
+        await services.intake.submit(drafted(caller.tenant))
+        async with asyncio.timeout(3):
+            while unpublished(pg, caller.tenant):
+                await asyncio.sleep(0.02)
+        await services.intake.submit(drafted(caller.tenant))
+
+    on(api_settings, action)
+    # What was waiting when the process ended went out as well.
+    assert unpublished(pg, caller.tenant) == 0
+
+
+def test_facts_that_did_not_go_out_are_left_to_the_scheduler(
+    api_settings: Settings, caller: Caller, pg: Connection
+) -> None:
+    away = msgspec.structs.replace(api_settings, redis=Redis(url="redis://127.0.0.1:1/0"))
+
+    async def action(services: Services) -> None:
+        begun = asyncio.get_running_loop().time()
+        await services.intake.submit(drafted(caller.tenant))
+        assert asyncio.get_running_loop().time() - begun < 1
+        await asyncio.sleep(0.3)
+
+    on(away, action)
+    assert unpublished(pg, caller.tenant) == 1

@@ -1,0 +1,91 @@
+"""A job's body is understood from the catalog alone, or refused saying why."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from netra.api.drafting import check_workload, plan, same_kind, traceparent, within
+from netra.errors import Conflict, InvalidGoal, InvalidInput, NotFound, Problem
+from netra.ids import new_id
+from netra.schemas.job import JobRequest
+from netra.store.workload import Readable
+
+NOW = datetime(2026, 1, 1, tzinfo=UTC)
+NOOP = ({"agent": "noop"},)
+
+
+def test_a_goal_in_words_and_structured_are_read_together() -> None:
+    planned = plan(
+        JobRequest(workload_id="w", goal="Cut cost by 20 %", stages=({"agent": "profile"},)), NOW
+    )
+    (objective,) = planned.goal.objectives
+    assert (objective.metric, objective.change) == ("cost", -0.2)
+    assert planned.readers == ("profile",)
+
+
+def test_a_job_that_reads_events_names_a_workload() -> None:
+    with pytest.raises(InvalidInput) as refused:
+        plan(JobRequest(stages=({"agent": "profile"},)), NOW)
+    assert refused.value.errors[0].where == "workload_id"
+    assert plan(JobRequest(stages=NOOP), NOW).readers == ()
+
+
+def test_a_deadline_lies_ahead() -> None:
+    plan(JobRequest(stages=NOOP, deadline=NOW + timedelta(seconds=1)), NOW)
+    for late in (NOW, NOW - timedelta(days=1)):
+        with pytest.raises(InvalidInput) as refused:
+            plan(JobRequest(stages=NOOP, deadline=late), NOW)
+        assert refused.value.errors[0].where == "deadline"
+
+
+def test_the_key_is_no_part_of_what_it_names() -> None:
+    def hashed(**more: object) -> str:
+        return plan(JobRequest(stages=NOOP, **more), NOW).body_hash  # type: ignore[arg-type]
+
+    assert hashed(idempotency_key="a") == hashed(idempotency_key="b") == hashed()
+    assert hashed() == hashed(priority=5, labels={})
+    assert hashed() != hashed(priority=6)
+
+
+def readable(*, events: int = 1, ingesting: bool = False) -> Readable:
+    return Readable(id=new_id(), ingests=("i",), events=events, ingesting=ingesting)
+
+
+def test_a_workload_is_there_whole_and_not_empty() -> None:
+    reads = plan(JobRequest(workload_id="w", stages=({"agent": "profile"},)), NOW)
+    check_workload(reads, readable())
+    for found, error in [
+        (None, NotFound),
+        (readable(ingesting=True), Conflict),
+        (readable(events=0), Conflict),
+    ]:
+        with pytest.raises(error) as refused:
+            check_workload(reads, found, where="jobs[3].workload_id")
+        assert refused.value.errors[0].where == "jobs[3].workload_id"
+
+
+def test_a_job_that_reads_nothing_takes_an_empty_workload() -> None:
+    check_workload(plan(JobRequest(workload_id="w", stages=NOOP), NOW), readable(events=0))
+
+
+def test_problems_of_a_part_say_which_part() -> None:
+    many = InvalidInput("x", [Problem(where="a", problem="p"), Problem(where="b", problem="q")])
+    assert [p.where for p in within(many, "jobs[2]")] == ["jobs[2].a", "jobs[2].b"]
+    (only,) = within(InvalidInput("said so"), "jobs[2]")
+    assert (only.where, only.problem) == ("jobs[2]", "said so")
+
+
+def test_several_errors_are_of_their_own_kind_if_they_share_it() -> None:
+    assert same_kind([InvalidGoal(), InvalidGoal()]) is InvalidGoal
+    assert same_kind([InvalidGoal(), InvalidInput()]) is InvalidInput
+
+
+def test_a_trace_is_taken_over_only_if_it_is_one() -> None:
+    given = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
+    assert traceparent(given) == given
+    for bad in (None, "", "00-xyz", given.upper(), "00-" + "0" * 32 + "-b7ad6b7169203331-01"):
+        made = traceparent(bad)
+        assert made != bad
+        assert traceparent(made) == made

@@ -1,0 +1,107 @@
+"""Exceptions become problem details, with what is wrong and where."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+import pytest
+from litestar import get, post
+from litestar.params import JSONBody
+from litestar.testing import create_test_client
+
+from netra.api import problems
+from netra.errors import InvalidEvents, NetraError, Problem, StoreUnavailable, TooLarge
+
+
+class Body(msgspec.Struct, forbid_unknown_fields=True):
+    name: str
+    inner: list[dict[str, int]] = []
+
+
+def answer(error: Exception) -> Any:
+    """What a route that raises `error` answers."""
+
+    @get("/", sync_to_thread=False)
+    def fail() -> None:
+        raise error
+
+    with create_test_client(fail, exception_handlers={Exception: problems.respond}) as client:
+        return client.get("/")
+
+
+@pytest.mark.parametrize(
+    ("error", "status", "slug"),
+    [
+        (InvalidEvents("bad rows"), 422, "invalid-events"),
+        (TooLarge("too much"), 413, "too-large"),
+        (StoreUnavailable(), 503, "store-unavailable"),
+        (NetraError(), 500, "internal-error"),
+        (RecursionError("maximum recursion depth exceeded"), 400, "invalid-input"),
+        (ValueError("a secret of the process"), 500, "internal-error"),
+    ],
+)
+def test_each_error_has_its_status_and_name(error: Exception, status: int, slug: str) -> None:
+    got = answer(error)
+    assert got.status_code == status
+    assert got.headers["content-type"] == "application/problem+json"
+    body = got.json()
+    assert body["type"] == f"https://netra.dev/problems/{slug}"
+    assert body["status"] == status
+    assert body["title"]
+    assert "secret" not in got.text
+
+
+def test_a_store_that_is_away_asks_to_come_again() -> None:
+    assert answer(StoreUnavailable()).headers["retry-after"] == "1"
+
+
+def test_what_was_got_is_shown_but_not_all_of_it() -> None:
+    long = Problem(where="line 7, column 3", problem="too long", got="x" * 10_000, expected=5)
+    (shown,) = answer(InvalidEvents("bad", [long])).json()["errors"]
+    assert shown["where"] == "line 7, column 3"
+    assert len(shown["got"]) < 300
+    assert shown["expected"] == 5
+
+
+@pytest.mark.parametrize(
+    ("raw", "where"),
+    [
+        (b"{}", "name"),
+        (b'{"name": 1}', "name"),
+        (b'{"name": "a", "nope": 1}', "nope"),
+        (b'{"name": "a", "inner": [{"x": 1}, {"x": "y"}]}', "inner[1][...]"),
+        (b"[]", "body"),
+    ],
+)
+def test_a_body_that_does_not_fit_is_told_where(raw: bytes, where: str) -> None:
+    @post("/")
+    async def take(data: JSONBody[Body]) -> None:
+        return None
+
+    with create_test_client(take, exception_handlers={Exception: problems.respond}) as client:
+        got = client.post("/", content=raw)
+    assert got.status_code == 400
+    assert [e["where"] for e in got.json()["errors"]] == [where]
+
+
+def test_a_body_that_is_no_json_is_told_so() -> None:
+    @post("/")
+    async def take(data: JSONBody[Body]) -> None:
+        return None
+
+    with create_test_client(take, exception_handlers={Exception: problems.respond}) as client:
+        got = client.post("/", content=b'{"name": ')
+    assert got.status_code == 400
+    assert got.json()["detail"].startswith("the body is not JSON")
+
+
+def test_what_the_framework_says_is_said_in_the_same_shape() -> None:
+    @get("/", sync_to_thread=False)
+    def there() -> None:
+        return None
+
+    with create_test_client(there, exception_handlers={Exception: problems.respond}) as client:
+        for got, status in ((client.get("/nope"), 404), (client.post("/"), 405)):
+            assert got.status_code == got.json()["status"] == status
+            assert got.headers["content-type"] == "application/problem+json"
