@@ -196,3 +196,16 @@ register(
         answers=("optimize", "audit_caching"),
     )
 )
+register(
+    AgentSpec(
+        name="report",
+        summary="The answer, its figures and recommendations, and what cannot be said and why.",
+        pool="cpu",
+        path="netra.agents.report:run",
+        columns=(
+            *("ts", "provider", "model", "app", "feature", "environment", "user_id", "operation"),
+            *("tool_name", "input_tokens", "output_tokens", "status"),
+        ),
+        upstream=("triage", "profile", "caching", "prompt-cache", "plan", "backtest"),
+    )
+)

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from netra.reports.formatting import (
+    NBSP,
     SHARES,
     format_count,
     format_figure,
@@ -16,6 +19,24 @@ from netra.schemas.figure import Figure, Source
 def figure_card(figure: Figure) -> Markup:
     """A tile for the headline."""
     return el("div", labelled(figure), class_="card")
+
+
+def figures_table(figures: Sequence[Figure]) -> Markup:
+    """Many figures, one a row: what is known first."""
+    ordered = sorted(figures, key=lambda f: f.status != "ok")
+    head = el("tr", [el("th", h, scope="col") for h in ("Figure", "Value", "Spread", "")])
+    rows = [
+        el(
+            "tr",
+            el("td", f.label or f.unit),
+            el("td", number(f), class_="value" if f.status == "ok" else "needs"),
+            el("td", spread(f)),
+            el("td", how(f)),
+        )
+        for f in ordered
+    ]
+    table = el("table", el("thead", head), el("tbody", rows), class_="figures")
+    return el("div", table, class_="scroll")
 
 
 def labelled(figure: Figure) -> Markup:
@@ -33,6 +54,10 @@ def labelled(figure: Figure) -> Markup:
 def number(figure: Figure) -> Markup:
     """The value; its unrounded form is the tooltip."""
     exact = None if figure.value is None else f"{figure.value!r} {figure.unit}"
+    value, space, unit = format_figure(figure).partition(NBSP)
+    # A word after the number is smaller than the number; a sign (%, s) belongs to it.
+    if figure.status == "ok" and len(unit) > 2:
+        return el("span", value, el("span", space, unit, class_="unit"), title=exact)
     return el("span", format_figure(figure), title=exact)
 
 

@@ -7,7 +7,7 @@ import math
 from netra.schemas.figure import Figure
 
 #: Between a number and its unit: a line never breaks there.
-_NBSP = "\u00a0"
+NBSP = "\u00a0"
 _MINUS = "\u2212"
 #: Units whose values are shares of one, written as per cent.
 SHARES = frozenset({"share", "ratio", "fraction"})
@@ -61,16 +61,16 @@ def format_tick(value: float, unit: str) -> str:
 
 def _magnitude(size: float, unit: str) -> str:
     name, _, per = unit.partition("/")
-    suffix = f"{_NBSP}/{_NBSP}{per}" if per else ""
+    suffix = f"{NBSP}/{NBSP}{per}" if per else ""
     if name == "USD":
         return _money(size) + suffix
     if name in SHARES:
-        return f"{_decimals(size * 100, 1)}{_NBSP}%{suffix}"
+        return f"{_decimals(size * 100, 1)}{NBSP}%{suffix}"
     if name == "%":
-        return f"{_decimals(size, 1)}{_NBSP}%{suffix}"
+        return f"{_decimals(size, 1)}{NBSP}%{suffix}"
     if name == "ms" and size >= 10_000:
-        return f"{_decimals(size / 1000, 1)}{_NBSP}s{suffix}"
-    return f"{_number(size)}{f'{_NBSP}{name}' if name not in ('', '1') else ''}{suffix}"
+        return f"{_decimals(size / 1000, 1)}{NBSP}s{suffix}"
+    return f"{_number(size)}{f'{NBSP}{name}' if name not in ('', '1') else ''}{suffix}"
 
 
 def _money(size: float) -> str:

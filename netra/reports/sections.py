@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from netra.reports.chart_html import chart_block
-from netra.reports.figure_html import figure_card, how, labelled, number, spread
+from netra.reports.figure_html import figure_card, figures_table, how, labelled, number, spread
 from netra.reports.formatting import format_figure, format_value, status_text
 from netra.reports.markup import Child, Markup, el
 from netra.reports.nested_html import nested_html, table_html
@@ -19,6 +19,7 @@ from netra.schemas.report import Chart, Recommendation, Report
 #: The class of a goal status' badge.
 _BADGES = {
     "met": "good",
+    "answered": "good",
     "not_met": "bad",
     "insufficient_data": "open",
     "not_supported": "open",
@@ -123,12 +124,16 @@ def recommendation(rec: Recommendation) -> Markup:
 
 def _gain(backtest: Figure) -> Markup:
     """What the change saved on unseen traffic, in the corner where the eye looks first."""
-    if not _known(backtest):
-        return el("span", format_figure(backtest), class_="gain none")
-    if (backtest.value or 0.0) < 0:
-        more = format_value(-(backtest.value or 0.0), backtest.unit)
-        return el("span", f"costs {more} more", class_="gain bad")
-    return el("span", f"saves {format_figure(backtest)}", class_="gain")
+    value = backtest.value
+    if backtest.status != "ok" or value is None:
+        said, kind = format_figure(backtest), " none"
+    elif value < 0:
+        said, kind = f"costs {format_value(-value, backtest.unit)} more", " bad"
+    else:
+        said, kind = f"saves {format_figure(backtest)}", ""
+    return el(
+        "div", el("span", said, class_=f"gain{kind}"), el("div", backtest.label, class_="spread")
+    )
 
 
 def _known(figure: Figure) -> bool:
@@ -153,6 +158,7 @@ def _before_after(rec: Recommendation) -> Chart:
                 "y": [f.value for _, f in pair],
                 "lower": [f.interval[0] if f.interval else None for _, f in pair],
                 "upper": [f.interval[1] if f.interval else None for _, f in pair],
+                "colours": [6, 1],
             },
         )
         if whole
@@ -168,7 +174,7 @@ def charts(report: Report) -> Markup | None:
 
 
 def profile(report: Report) -> Markup | None:
-    """Figures as tiles, tables below, anything else as it is."""
+    """Figures one a row, tables below, anything else as it is."""
     content = dict(report.profile)
     figures = [f for f in map(as_figure, content.pop("figures", ())) if f is not None]
     tables = [t for t in map(read_table, content.pop("tables", ())) if t is not None]
@@ -177,7 +183,7 @@ def profile(report: Report) -> Markup | None:
     return _section(
         "The workload",
         "profile",
-        el("div", [figure_card(f) for f in figures], class_="cards") if figures else None,
+        el("div", figures_table(figures), class_="block") if figures else None,
         [el("div", table_html(t), class_="block") for t in tables],
         el("div", nested_html(content), class_="block") if content else None,
     )

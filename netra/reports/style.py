@@ -59,6 +59,7 @@ header.top h1 { font-size: clamp(1.5rem, 1.1rem + 1.7vw, 2.15rem); letter-spacin
   font-variant-numeric: tabular-nums; line-height: 1.25; margin-top: 0.2rem; }
 .card .number.none { font-size: 1.1rem; color: var(--open); letter-spacing: 0; }
 .spread { font-size: 0.84rem; color: var(--muted); font-variant-numeric: tabular-nums; }
+.unit { font-size: 0.62em; font-weight: 500; color: var(--muted); letter-spacing: 0; }
 .n { white-space: nowrap; }
 .needs { font-size: 0.86rem; color: var(--open); }
 
@@ -83,10 +84,16 @@ table { border-collapse: collapse; width: 100%; font-size: 0.92rem; }
 caption { text-align: left; font-weight: 600; padding-bottom: 0.4rem; font-size: 1rem; }
 th { text-align: left; color: var(--muted); font-weight: 500; font-size: 0.84rem;
   vertical-align: bottom; }
+th::first-letter { text-transform: uppercase; }
 th, td { padding: 0.42rem 0.9rem 0.42rem 0; border-bottom: 1px solid var(--rule); }
 td { vertical-align: top; }
 tbody tr:last-child td { border-bottom: 0; }
 .num { text-align: right; font-variant-numeric: tabular-nums; white-space: nowrap; }
+td.value { font-weight: 600; font-variant-numeric: tabular-nums; white-space: nowrap; }
+td.value .unit { font-size: 0.86em; font-weight: 400; }
+table.figures td:nth-child(3), table.figures td:nth-child(4) { width: 32%; }
+table.figures details.how { margin-top: 0; }
+td:first-child { min-width: 9.5rem; }
 td.none { color: var(--muted); }
 .block { background: var(--card); border: 1px solid var(--rule); border-radius: 8px;
   padding: 1rem 1.2rem; margin: 0; }
@@ -95,7 +102,8 @@ section > .block + .block, section > .cards + .block { margin-top: 0.9rem; }
 .rec { padding: 1.2rem 1.4rem; }
 .rec > header { display: flex; flex-wrap: wrap; gap: 0.4rem 1.5rem; align-items: baseline;
   justify-content: space-between; }
-.rec h3 { font-size: 1.16rem; flex: 1 1 24rem; }
+.rec h3 { font-size: 1.16rem; flex: 1 1 22rem; }
+.rec > header > div { max-width: 24rem; text-align: right; }
 .rec .gain { font-size: 1.3rem; font-weight: 650; color: var(--good);
   font-variant-numeric: tabular-nums; white-space: nowrap; }
 .rec .gain.bad { color: var(--bad); }
@@ -151,6 +159,7 @@ footer { color: var(--muted); font-size: 0.85rem; padding-top: 2rem; padding-bot
 
 @media (max-width: 46rem) {
   main, header.top, footer { padding-left: 1rem; padding-right: 1rem; }
+  td:first-child { min-width: 6rem; }
   dl { grid-template-columns: minmax(0, 1fr); gap: 0; } dd { margin-bottom: 0.4rem; }
 }
 @media print {

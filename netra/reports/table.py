@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from netra.reports.formatting import format_figure, format_value
+from netra.reports.formatting import SHARES, format_figure, format_value
 from netra.reports.read import as_figure
 
 
@@ -64,7 +64,8 @@ def cell_text(value: Any, unit: str) -> str:
         case bool():
             return "yes" if value else "no"
         case int() | float():
-            return format_value(value, unit)
+            # What is counted stands in the header; only signs and scales belong to the number.
+            return format_value(value, unit if _is_sign(unit) else "")
         case Mapping():
             return ", ".join(f"{k}: {cell_text(v, '')}" for k, v in value.items())
         case list() | tuple():
@@ -82,9 +83,13 @@ def _is_row(value: Any) -> bool:
     )
 
 
+def _is_sign(unit: str) -> bool:
+    return unit in SHARES or unit in ("%", "ms", "s") or unit.startswith("USD")
+
+
 def _column(raw: Any) -> Column:
     if isinstance(raw, Mapping):
-        name = str(raw.get("label") or raw.get("name") or "")
+        name = str(raw.get("label") or raw.get("name") or "").replace("_", " ")
         return Column(name=name, unit=str(raw.get("unit") or ""))
     return Column(name=str(raw))
 
@@ -98,14 +103,20 @@ def _typed(
     n: int | None = None,
     note: str = "",
 ) -> Table:
-    """Marks the columns that hold numbers, and makes every row as long as the header."""
+    """Marks the columns that hold numbers, and leaves out those in which nothing is known."""
     width = len(columns)
-    even = tuple((*row, *[None] * width)[:width] for row in rows)
+    even = [(*row, *[None] * width)[:width] for row in rows]
+    known = [i for i in range(width) if not even or any(row[i] is not None for row in even)]
+    if len(known) < width:
+        absent = ", ".join(c.name for i, c in enumerate(columns) if i not in known)
+        note = "; ".join(filter(None, (note, f"not recorded: {absent}")))
+    columns = [columns[i] for i in known]
+    even = [tuple(row[i] for i in known) for row in even]
     typed = tuple(
         Column(name=c.name, unit=c.unit, numeric=_numeric([row[i] for row in even]))
         for i, c in enumerate(columns)
     )
-    return Table(title=title, columns=typed, rows=even, method=method, n=n, note=note)
+    return Table(title=title, columns=typed, rows=tuple(even), method=method, n=n, note=note)
 
 
 def _numeric(cells: list[Any]) -> bool:

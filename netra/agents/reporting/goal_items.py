@@ -19,7 +19,13 @@ from netra.agents.reporting.judge import (
     judge_no_worse,
     judge_unsupported,
 )
-from netra.agents.reporting.wording import constraint_text, objective_text, unit_of, where_text
+from netra.agents.reporting.wording import (
+    constraint_text,
+    metric_name,
+    objective_text,
+    unit_of,
+    where_text,
+)
 from netra.schemas.figure import Figure, missing
 from netra.schemas.goal import Constraint, Goal, Objective
 
@@ -54,11 +60,12 @@ class Evidence:
 
     def baseline(self, kind: str, index: int, metric: str, where: Mapping[str, Any]) -> Figure:
         """What the metric is today, as the profile measured it."""
+        label = f"{metric_name(metric)}{where_text(where)} today"
         for entry in self.today:
             if (entry["kind"], entry["index"]) == (kind, index):
-                return msgspec.convert(entry["baseline"], Figure)
+                figure = msgspec.convert(entry["baseline"], Figure)
+                return msgspec.structs.replace(figure, label=label)
         need = "a profile stage in the pipeline (the pipeline `optimize` has one)"
-        label = f"{metric} today{where_text(where)}"
         return missing(need, unit=unit_of(metric), label=label)
 
 
@@ -173,7 +180,7 @@ def _item(
         "metric": stated.metric,
         "where": dict(stated.where),
         "status": verdict.status,
-        "note": verdict.note,
+        "note": verdict.note[:1].upper() + verdict.note[1:],
         "needs": list(verdict.needs),
         "figures": [msgspec.to_builtins(f) for f in verdict.figures],
     }

@@ -33,8 +33,8 @@ def where_text(where: Mapping[str, Any]) -> str:
 
 
 def signed(share: float) -> str:
-    """A relative change with its sign: `−20.0 %`, `+30.0 %`."""
-    return ("+" if share > 0 else "") + format_value(share, "share")
+    """A relative change as it was asked for, with its sign: `−20 %`, `+30 %`."""
+    return ("+" if share > 0 else "") + format_value(share, "share").replace(".0", "")
 
 
 def objective_text(objective: Objective) -> str:
@@ -58,6 +58,10 @@ def constraint_text(constraint: Constraint) -> str:
         said.append(f"at least {format_value(constraint.min, unit)}{per}")
     if constraint.max_change is not None:
         tolerated = constraint.max_change
-        worse = f" by more than {format_value(tolerated, 'share')}" if tolerated else ""
+        worse = (
+            f" by more than {format_value(tolerated, 'share').replace('.0', '')}"
+            if tolerated
+            else ""
+        )
         said.append(f"no worse{worse}")
     return f"{name} {' and '.join(said)}".rstrip()

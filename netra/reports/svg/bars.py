@@ -38,7 +38,9 @@ def draw_bars(chart: Chart, colours: dict[str, int]) -> Markup | None:
         middle = top + _BAR * len(series) / 2
         parts.append(_name(name, shown[i], frame.left - 7, middle + 4))
         for j, s in enumerate(series):
-            parts += _bar(name, s, i, top + j * _BAR, scale, unit, colours.get(s.name, 1))
+            own = chart.series[j].get("colours") or ()
+            colour = own[i] if i < len(own) else colours.get(s.name, 1)
+            parts += _bar(name, s, i, top + j * _BAR, scale, unit, colour)
     zero = scale.at(0.0)
     parts.append(el("line", x1=zero, y1=frame.top, x2=zero, y2=frame.bottom, class_="axis"))
     return svg(frame, chart.title, parts)

@@ -93,10 +93,19 @@ def tick_texts(scale: Scale) -> list[str]:
 def axis_title(label: str) -> str:
     """The label as it is written: ticks in per cent need no `(share)` beside them."""
     unit = axis_unit(label)
-    return label.rpartition("(")[0].rstrip() if unit in SHARES else label
+    if unit in SHARES and label.rstrip().endswith(f"({unit})"):
+        label = label.rpartition("(")[0].rstrip()
+    return label[:1].upper() + label[1:]
 
 
 def axis_unit(label: str) -> str:
-    """The unit in the parentheses that end an axis label: `Cost (USD)` is in `USD`."""
-    head, _, tail = label.rstrip().rpartition("(")
-    return tail.removesuffix(")") if head and tail.endswith(")") else ""
+    """The unit of an axis by its label: `Cost (USD)` and `USD` are in `USD`.
+
+    `share of references that hit` is in shares, as a label that begins so says.
+    """
+    label = label.strip()
+    head, _, tail = label.rpartition("(")
+    if head and tail.endswith(")"):
+        return tail.removesuffix(")")
+    first = label.partition(" ")[0]
+    return first if first in (*SHARES, "USD", "ms", "%") else ""

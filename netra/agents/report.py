@@ -1,0 +1,159 @@
+"""The report: the answer, its figures, what was recommended and why, and what cannot be said."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import msgspec
+
+from netra.agents.base import Context, Inputs, StageResult
+from netra.agents.planning.traffic import resolved_goal
+from netra.agents.reporting.answering import answer
+from netra.agents.reporting.costs import period_costs
+from netra.agents.reporting.goal_items import Evidence, goal_items
+from netra.agents.reporting.provenance import data_quality, method
+from netra.agents.reporting.questions import Answer, answer_question
+from netra.agents.reporting.recommending import Tested, recommendations, tested_levers
+from netra.agents.reporting.sizing import fit_size
+from netra.catalog.params import Params
+from netra.schemas.figure import Figure
+from netra.schemas.goal import Goal
+from netra.schemas.report import Chart, Report
+
+#: Charts of the stages before, in the order in which they are shown.
+_CHARTED = ("backtest", "plan", "caching", "profile")
+_MOST_CHARTS = 10
+#: What is shown of the profile at the top where there is nothing to recommend.
+_HEADLINE = ("cost_list", "requests", "latency_p95", "error_rate")
+_MOST_HEADLINES = 4
+
+
+def run(inputs: Inputs, params: Params, context: Context) -> StageResult:
+    """Puts together what the stages before found; computes nothing that they could have."""
+    up = inputs.upstream
+    triage, profile = up.get("triage", {}), up.get("profile", {})
+    plan, backtest = up.get("plan", {}), up.get("backtest", {})
+    goal = resolved_goal(inputs)
+    tested = tested_levers(plan, backtest)
+    asked = answer_question(goal, inputs, profile, triage)
+    context.progress(0.5, "writing the report")
+    items = _items(goal, plan, backtest, profile, tested, asked, triage)
+    report = Report(
+        job_id=inputs.job_id,
+        answer=answer(tested, plan, profile, items),
+        headline=_headline(tested, profile, asked),
+        recommendations=recommendations(tested, plan),
+        profile=_profile(profile),
+        data_quality=data_quality(triage, profile),
+        method=method(inputs, goal, triage, plan, backtest, [*up, "report"]),
+        charts=_charts(up),
+        goal={
+            "text": goal.text,
+            "question": goal.question,
+            "about": goal.about,
+            "assumptions": list(goal.assumptions),
+            "items": items,
+        },
+    )
+    return StageResult(content=msgspec.to_builtins(fit_size(report)))
+
+
+def _items(
+    goal: Goal,
+    plan: Mapping[str, Any],
+    backtest: Mapping[str, Any],
+    profile: Mapping[str, Any],
+    tested: Sequence[Tested],
+    asked: Answer | None,
+    triage: Mapping[str, Any],
+) -> list[dict[str, Any]]:
+    """The question, then every objective and constraint, judged by the backtest."""
+    prompt = next((x for x in plan.get("levers", ()) if x["lever"] == "prompt_caching"), {})
+    refuted = any(t.refuted for t in tested if t.lever["lever"] == "prompt_caching")
+    evidence = Evidence(
+        scopes=[] if refuted else backtest.get("scopes", []),
+        lever_needs=tuple(prompt.get("needs", ())) or tuple(plan.get("needs", ())),
+        changes=any(not t.refuted for t in tested),
+        today=profile.get("goal", ()),
+        costs=period_costs(profile, backtest, triage),
+    )
+    items = goal_items(goal, evidence)
+    if goal.question == "audit_caching":
+        items.insert(0, _audit(plan, tested).as_json())
+    return [asked.as_json(), *items] if asked else items
+
+
+def _audit(plan: Mapping[str, Any], tested: Sequence[Tested]) -> Answer:
+    """What an audit of caching found: the levers' own reasons, and their savings."""
+    levers = plan.get("levers", [])
+    text = "How well prompts are cached, and what better caching saves"
+    needs = [n for lever in levers for n in lever["needs"]] or list(plan.get("needs", ()))
+    figures = tuple(
+        msgspec.structs.replace(t.share(i), label=f"Saved{f', if {said}' if said else ''}")
+        for t in tested
+        for i in range(len(t.entries))
+        for said in (t.assumption(i),)
+    )
+    decided = any(lever["status"] in ("proposed", "keep") for lever in levers)
+    return Answer(
+        status="answered" if decided else "insufficient_data",
+        text=text,
+        says="" if decided else "Nothing in the workload says which prompts repeat.",
+        figures=figures,
+        needs=() if decided else tuple(dict.fromkeys(needs)),
+    )
+
+
+def _headline(
+    tested: Sequence[Tested], profile: Mapping[str, Any], asked: Answer | None
+) -> tuple[Figure, ...]:
+    """The figures at the top: savings of the backtest first, then what the workload is."""
+    found: list[Figure] = []
+    for t in tested:
+        if t.refuted:
+            continue
+        condition = f", if {t.assumption()}" if t.assumption() else ""
+        label = f"Saved on unseen traffic{condition}"
+        found += [
+            msgspec.structs.replace(t.figure("saving"), label=label),
+            msgspec.structs.replace(t.share(), label=f"{label}, as a share"),
+        ]
+        if len(t.entries) > 1:
+            other = t.share(1)
+            label = f"Saved on unseen traffic, if {t.assumption(1)}"
+            found.append(msgspec.structs.replace(other, label=label))
+    if asked and not found:
+        found += [f for f in asked.figures if f.status == "ok"]
+    for name in _HEADLINE:
+        raw = profile.get("figures", {}).get(name)
+        if len(found) < _MOST_HEADLINES and raw:
+            figure = msgspec.convert(raw, Figure)
+            if figure.label not in {f.label for f in found}:
+                found.append(figure)
+    return tuple(found[: max(_MOST_HEADLINES, 4)])
+
+
+def _profile(profile: Mapping[str, Any]) -> dict[str, Any]:
+    """The profile's figures and tables; what it could not compute is said, not left out."""
+    if profile.get("status"):
+        return {"status": profile["status"], "needs": profile.get("needs", [])}
+    figures = list(profile.get("figures", {}).values())
+    # What is known first: a reader looks for numbers before gaps.
+    figures.sort(key=lambda f: f["status"] != "ok")
+    return {"figures": figures, "tables": profile.get("tables", [])} if profile else {}
+
+
+def _charts(upstream: Mapping[str, Mapping[str, Any]]) -> tuple[Chart, ...]:
+    found: dict[str, Chart] = {}
+    for agent in _CHARTED:
+        content = upstream.get(agent, {})
+        raw = [*content.get("charts", ())]
+        for lever in content.get("levers", ()):
+            raw += lever.get("charts", ())
+        if agent == "caching" and "plan-lru-curve" in found:
+            continue
+        for one in raw:
+            chart = msgspec.convert(one, Chart)
+            found.setdefault(chart.id, chart)
+    return tuple(list(found.values())[:_MOST_CHARTS])
