@@ -1,0 +1,182 @@
+"""Step times from published specifications: what must be read, multiplied and sent, at what rate.
+
+The roofline model (Williams, Waterman & Patterson, CACM 52(4), 2009) applied to a transformer's
+step, with a smooth maximum (the norm of order 2) in place of the sharp one, since reading weights
+and multiplying overlap imperfectly near the ridge. Each rate is the published one times an
+efficiency; what a calibration fits are these efficiencies and three overheads.
+
+Cost of a table: O(tokens + sequences).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from netra.analysis.compiled import Floats
+from netra.analysis.serving.specs import GpuSpec, ModelSpec
+from netra.analysis.serving.step_time import StepTable
+from netra.errors import InsufficientData
+
+#: Bytes of one number that is sent between GPUs.
+_ACTIVATION_BYTES = 2.0
+#: Bytes of one logit, and how often the sampler reads or writes it (cast, scale, sort, normalise).
+_LOGIT_BYTES = 4.0
+_LOGIT_PASSES = 6.0
+#: What a server keeps beside weights and KV cache: activations, CUDA graphs, workspaces.
+_WORKSPACE_BYTES = 2.0e9
+
+
+@dataclass(frozen=True, kw_only=True)
+class Efficiencies:
+    """Reached shares of the published rates, and overheads.
+
+    The defaults are the priors of every calibration, written down before any was run: typical
+    figures of well-tuned kernels, not fits to a run.
+    """
+
+    #: Of memory bandwidth, when weights are read.
+    weights: float = 0.85
+    #: Of the rate of products, in matrix products.
+    products: float = 0.75
+    #: Of memory bandwidth, when the KV cache is read.
+    kv: float = 0.75
+    #: Of the rate of products, in the attention of prompts.
+    attention: float = 0.40
+    #: Of the bandwidth of links.
+    link: float = 0.80
+    #: Seconds of a step whatever is in it: launches, and what the scheduler does not hide.
+    step_s: float = 1.0e-3
+    #: Seconds for each sequence in a step: its sampling and bookkeeping outside the kernels.
+    sequence_s: float = 1.0e-5
+
+
+@dataclass(frozen=True, kw_only=True)
+class Parallelism:
+    """How one replica lies on its GPUs."""
+
+    #: GPUs that share each layer.
+    tensor: int = 1
+    #: Engine ranks in lockstep, each with requests of its own.
+    data: int = 1
+    #: Whether the experts are spread over all ranks rather than split with each layer.
+    expert: bool = False
+
+    @property
+    def gpus(self) -> int:
+        return self.tensor * self.data
+
+
+@dataclass(frozen=True, kw_only=True)
+class Roofline:
+    """The step times of one rank of a model on GPUs of one kind."""
+
+    model: ModelSpec
+    gpu: GpuSpec
+    parallelism: Parallelism = Parallelism()
+    efficiencies: Efficiencies = Efficiencies()
+
+    def tabulate(self, *, max_tokens: int, max_sequences: int) -> StepTable:
+        """The times of all steps of up to so many tokens and sequences."""
+        tokens = np.arange(max_tokens + 1, dtype=np.float64)
+        sequences = np.arange(max_sequences + 1, dtype=np.float64)
+        e = self.efficiencies
+        products = self._products_s(tokens)
+        shared = np.hypot(self._weights_s(tokens), products) + self._link_s(tokens)
+        kv_rate = self.gpu.memory_bytes_per_s * e.kv * self._kv_shards
+        pair_rate = self.gpu.flops_per_s * e.attention * self.parallelism.tensor
+        return StepTable(
+            tokens_s=e.step_s + shared,
+            sequences_s=sequences * (e.sequence_s + self._sampling_s),
+            kv_s=np.full(max_sequences + 1, self.model.kv_bytes_per_token / kv_rate),
+            pair_s=self.model.flops_per_pair / pair_rate,
+        )
+
+    def kv_tokens(self, memory_share: float = 0.9) -> int:
+        """How many tokens the KV cache of one rank holds.
+
+        Args:
+            memory_share: what the server may use of the memory (`gpu_memory_utilization`).
+
+        Raises:
+            InsufficientData: the weights leave no room.
+        """
+        per_gpu = self.gpu.memory_bytes * memory_share - self._resident_bytes - _WORKSPACE_BYTES
+        tokens = int(per_gpu * self._kv_shards / self.model.kv_bytes_per_token)
+        if tokens <= 0:
+            raise InsufficientData(
+                f"{self.model.name} does not fit: its share of the weights is "
+                f"{self._resident_bytes / 1e9:.1f} GB, and {self.gpu.name} has "
+                f"{self.gpu.memory_bytes / 1e9:.1f} GB",
+                needs=["more GPUs a replica (tensor parallelism)", "a GPU with more memory"],
+            )
+        return tokens
+
+    @property
+    def _kv_shards(self) -> int:
+        """Over how many GPUs the KV heads are spread; beyond their number they are repeated."""
+        return min(self.parallelism.tensor, self.model.kv_heads)
+
+    @property
+    def _expert_gpus(self) -> int:
+        """Over how many GPUs the experts lie, split or spread."""
+        spread = self.parallelism.expert and self.model.experts > 1
+        return self.parallelism.gpus if spread else self.parallelism.tensor
+
+    @property
+    def _resident_bytes(self) -> float:
+        """Bytes of weights on one GPU."""
+        m = self.model
+        experts = m.experts * m.expert_weights * m.weight_bytes
+        return (m.total_bytes - experts) / self.parallelism.tensor + experts / self._expert_gpus
+
+    def _expert_tokens(self, tokens: Floats) -> Floats:
+        """The tokens that meet at the experts: of all ranks, if the experts are spread."""
+        spread = self._expert_gpus // self.parallelism.tensor
+        return tokens * spread
+
+    def _weights_s(self, tokens: Floats) -> Floats:
+        """Reading every weight that the step's tokens need, once.
+
+        T tokens that each go through k of E experts at random touch E (1 - (1 - k/E)^T) of them.
+        """
+        m = self.model
+        dense = (m.attention_weights + m.shared_weights + m.output_weights) * m.weight_bytes
+        missed = (1.0 - m.experts_per_token / m.experts) ** self._expert_tokens(tokens)
+        touched = m.experts * (1.0 - missed) * m.expert_weights * m.weight_bytes
+        rate = self.gpu.memory_bytes_per_s * self.efficiencies.weights
+        return dense / self.parallelism.tensor / rate + touched / self._expert_gpus / rate
+
+    def _products_s(self, tokens: Floats) -> Floats:
+        """Multiplying every token with its weights: two operations for each weight."""
+        m = self.model
+        dense = tokens * (m.attention_weights + m.shared_weights) / self.parallelism.tensor
+        routed = self._expert_tokens(tokens) * m.experts_per_token * m.expert_weights
+        rate = self.gpu.flops_per_s * self.efficiencies.products
+        return 2.0 * (dense + routed / self._expert_gpus) / rate
+
+    def _link_s(self, tokens: Floats) -> Floats:
+        """The sums over GPUs after attention and after the MLP of each layer.
+
+        A ring of g GPUs sends 2 (g - 1) / g of the activations over each link in as many turns.
+        """
+        turns = self._ring(self.parallelism.tensor) + self._ring(self._expert_gpus)
+        if not turns:
+            return np.zeros_like(tokens)
+        sent = tokens * self.model.hidden * _ACTIVATION_BYTES
+        rate = self.gpu.link_bytes_per_s * self.efficiencies.link
+        latency = self.model.layers * 2.0 * self.gpu.link_latency_s
+        return self.model.layers * turns * sent / rate + latency
+
+    @staticmethod
+    def _ring(gpus: int) -> float:
+        return 2.0 * (gpus - 1) / gpus
+
+    @property
+    def _sampling_s(self) -> float:
+        """The output matrix and the sampler for one sequence; both run once a sequence."""
+        m, e, tensor = self.model, self.efficiencies, self.parallelism.tensor
+        products = 2.0 * m.output_weights / tensor / (self.gpu.flops_per_s * e.products)
+        logits = m.vocabulary * _LOGIT_BYTES * _LOGIT_PASSES
+        return products + logits / (self.gpu.memory_bytes_per_s * e.weights)

@@ -1,0 +1,288 @@
+"""What one rank runs in its next step, as vLLM v1 decides it; each function is one of its rules.
+
+Source: the behaviour of vLLM 0.19 (`vllm/v1/core/sched`): sequences that generate come first;
+then the prompt that is read in part; then the queue in order, as far as slots, the token budget
+and the KV cache reach, and only into room for the whole prompt. If the sequences that generate
+need more blocks than are free, the newest is preempted: its blocks are freed, it goes to the head
+of the queue, and what it had generated is read again together with its prompt.
+
+At most one prompt is ever read in part, and it is the newest request: the next one gets tokens
+only once it has all it asks for. Blocks for a whole prompt are taken when it is admitted.
+
+Costs: O(1) a rank, O(log n) for each request that starts or ends, O(n) for a preemption.
+"""
+
+from __future__ import annotations
+
+from netra.analysis.compiled import Int64s
+from netra.analysis.serving.engine_state import Limits, Record, Records
+from netra.analysis.serving.inlined import inlined
+from netra.analysis.serving.step_heap import entry, pop, push, remove, request_of, step_of
+
+
+@inlined
+def blocks_for(tokens: int, block: int) -> int:
+    """Blocks that hold so many tokens."""
+    return (tokens + block - 1) // block
+
+
+@inlined
+def join_queue(requests: Records, rank: Record, i: int) -> None:
+    """Appends request i; the engine will see it when it next decides."""
+    requests[i]["next"] = -1
+    if rank["first"] < 0:
+        rank["first"] = i
+    else:
+        requests[rank["last"]]["next"] = i
+    rank["last"] = i
+    rank["waiting"] += 1
+    if rank["unseen"] < 0:
+        rank["unseen"] = i
+
+
+@inlined
+def see_arrivals(requests: Records, rank: Record, now: float) -> None:
+    """Marks what has arrived since the last decision as received."""
+    i = rank["unseen"]
+    while i >= 0:
+        requests[i]["received_s"] = now
+        i = requests[i]["next"]
+    rank["unseen"] = -1
+
+
+@inlined
+def release(
+    requests: Records,
+    rank: Record,
+    q: int,
+    heap: Int64s,
+    draining: Int64s,
+    phases: Int64s,
+    limits: Limits,
+    step: int,
+    in_flight: bool,
+    now: float,
+) -> int:
+    """Frees what has finished, and takes out of the next step what is about to.
+
+    A sequence whose last token is in the step that still runs takes no part in the next one, but
+    holds its slot and blocks until its step has ended. Returns how many finished.
+    """
+    finished = rank["drained"]
+    for k in range(finished):
+        _leave(requests, rank, draining[q, k], limits, now)
+    drained = 0
+    while rank["heaped"] and step_of(heap[q, 0]) < step:
+        i = request_of(heap[q, 0])
+        pop(heap, q, rank["heaped"])
+        rank["heaped"] -= 1
+        _stop_decoding(requests[i], rank, q, phases, limits.block)
+        if in_flight:
+            draining[q, drained] = i
+            drained += 1
+        else:
+            _leave(requests, rank, i, limits, now)
+            finished += 1
+    rank["drained"] = drained
+    return finished
+
+
+@inlined
+def make_room(
+    requests: Records,
+    rank: Record,
+    q: int,
+    heap: Int64s,
+    phases: Int64s,
+    limits: Limits,
+    step: int,
+) -> None:
+    """Gives the generating sequences the blocks they need in this step.
+
+    While there are too few, the newest sequence is preempted.
+    """
+    rank["preempted"] = False
+    at = step % limits.block
+    while phases[q, at] > rank["free"]:
+        i: int = rank["newest"]
+        while _drains(requests[i], step):
+            i = requests[i]["older"]
+        _preempt(requests, rank, q, heap, phases, limits.block, step, i)
+        rank["preempted"] = True
+    rank["free"] -= phases[q, at]
+
+
+@inlined
+def read_prompts(
+    requests: Records,
+    rank: Record,
+    q: int,
+    heap: Int64s,
+    phases: Int64s,
+    limits: Limits,
+    step: int,
+    now: float,
+) -> None:
+    """Spends the tokens that the generating sequences leave: on prompts, in order."""
+    rank["tokens"] = 0
+    rank["sequences"] = 0
+    rank["pairs"] = 0.0
+    left = limits.budget - rank["decoding"]
+    # The prompts that end in this step generate from the next one on: they join afterwards.
+    first_done = -1
+    if rank["partial"] >= 0 and left > 0:
+        i = rank["partial"]
+        left -= _read(requests[i], rank, i, left)
+        if rank["partial"] < 0:
+            first_done = i
+    while (
+        rank["waiting"] > 0
+        and not rank["preempted"]
+        and left > 0
+        and rank["running"] < limits.slots
+        and rank["partial"] < 0
+    ):
+        i = rank["first"]
+        needed = blocks_for(int(requests[i]["prompt"]), limits.block)
+        if needed > rank["free"]:
+            break
+        _admit(requests, rank, i, needed, now)
+        left -= _read(requests[i], rank, i, left)
+        if rank["partial"] < 0 and first_done < 0:
+            first_done = i
+    i = first_done
+    while i >= 0 and i != rank["partial"]:
+        _start_decoding(requests[i], rank, q, i, heap, phases, limits.block, step)
+        i = requests[i]["newer"]
+
+
+@inlined
+def _drains(request: Record, step: int) -> bool:
+    """Whether its last token is in a step before this one."""
+    return request["prefilled"] >= 0 and request["prefilled"] + request["output"] - 1 < step
+
+
+@inlined
+def _phase(request: Record, block: int) -> int:
+    """The steps, modulo a block's tokens, in which the sequence begins a new block."""
+    return (request["prefilled"] + 1 - request["prompt"]) % block
+
+
+@inlined
+def _read(request: Record, rank: Record, i: int, left: int) -> int:
+    """Reads what fits of a prompt; returns how many tokens."""
+    start = rank["read"] if rank["partial"] == i else 0
+    tokens = min(left, request["prompt"] - start)
+    end = start + tokens
+    rank["tokens"] += tokens
+    rank["sequences"] += 1
+    rank["kv_read"] += end
+    rank["pairs"] += tokens * (start + 0.5 * (tokens + 1))
+    rank["partial"] = -1 if end == request["prompt"] else i
+    rank["read"] = end
+    return tokens
+
+
+@inlined
+def _admit(requests: Records, rank: Record, i: int, blocks: int, now: float) -> None:
+    """Takes the head of the queue into the running sequences, with blocks for all its prompt."""
+    rank["first"] = requests[i]["next"]
+    rank["waiting"] -= 1
+    if rank["first"] < 0:
+        rank["last"] = -1
+    rank["running"] += 1
+    rank["free"] -= blocks
+    if requests[i]["preemptions"] == 0:
+        requests[i]["scheduled_s"] = now
+    older = rank["newest"]
+    requests[i]["older"] = older
+    requests[i]["newer"] = -1
+    if older >= 0:
+        requests[older]["newer"] = i
+    rank["newest"] = i
+
+
+@inlined
+def _start_decoding(
+    request: Record,
+    rank: Record,
+    q: int,
+    i: int,
+    heap: Int64s,
+    phases: Int64s,
+    block: int,
+    step: int,
+) -> None:
+    """Its prompt ends in this step: the first token comes with it, and the others follow."""
+    request["prefilled"] = step
+    push(heap, q, rank["heaped"], entry(step + request["output"] - 1, i))
+    rank["heaped"] += 1
+    rank["decoding"] += 1
+    rank["context"] += request["prompt"] - step
+    phases[q, _phase(request, block)] += 1
+
+
+@inlined
+def _stop_decoding(request: Record, rank: Record, q: int, phases: Int64s, block: int) -> None:
+    rank["decoding"] -= 1
+    rank["context"] -= request["prompt"] - request["prefilled"]
+    phases[q, _phase(request, block)] -= 1
+
+
+@inlined
+def _leave(requests: Records, rank: Record, i: int, limits: Limits, now: float) -> None:
+    """Frees a finished sequence's slot and blocks."""
+    request = requests[i]
+    request["finish_s"] = now
+    rank["free"] += blocks_for(request["prompt"] + request["output"] - 1, limits.block)
+    _unlink(requests, rank, i)
+
+
+@inlined
+def _preempt(
+    requests: Records,
+    rank: Record,
+    q: int,
+    heap: Int64s,
+    phases: Int64s,
+    block: int,
+    step: int,
+    i: int,
+) -> None:
+    """Frees a sequence's blocks and puts it at the head of the queue, to be read again."""
+    request = requests[i]
+    if rank["partial"] == i:
+        rank["free"] += blocks_for(int(request["prompt"]), block)
+        rank["partial"] = -1
+    else:
+        generated = step - request["prefilled"]
+        held = blocks_for(request["prompt"] + generated - 1, block)
+        rank["free"] += held
+        last = request["prefilled"] + request["output"] - 1
+        remove(heap, q, rank["heaped"], entry(last, i))
+        rank["heaped"] -= 1
+        _stop_decoding(request, rank, q, phases, block)
+        request["prompt"] += generated
+        request["output"] -= generated
+        request["prefilled"] = -1
+    request["preemptions"] += 1
+    _unlink(requests, rank, i)
+    request["next"] = rank["first"]
+    rank["first"] = i
+    if rank["last"] < 0:
+        rank["last"] = i
+    rank["waiting"] += 1
+
+
+@inlined
+def _unlink(requests: Records, rank: Record, i: int) -> None:
+    """Takes request i out of those that run."""
+    older = requests[i]["older"]
+    newer = requests[i]["newer"]
+    if older >= 0:
+        requests[older]["newer"] = newer
+    if newer >= 0:
+        requests[newer]["older"] = older
+    else:
+        rank["newest"] = older
+    rank["running"] -= 1

@@ -1,0 +1,64 @@
+"""What a simulated engine and a fleet of them are set to, in vLLM's words."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+Routing = Literal["round-robin", "least-loaded", "random"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class EngineSettings:
+    """One replica. Limits hold for each of its ranks, as vLLM's do."""
+
+    #: Sequences that run at once (`--max-num-seqs`).
+    max_num_seqs: int
+    #: Tokens in one step (`--max-num-batched-tokens`).
+    max_num_batched_tokens: int
+    #: Blocks in the KV cache.
+    kv_blocks: int
+    #: Tokens in one block (`--block-size`).
+    block_tokens: int = 16
+    #: Whether a step is scheduled while the one before it runs (`--async-scheduling`).
+    async_scheduling: bool = True
+    #: Data-parallel ranks, which take their steps in lockstep (`--data-parallel-size`).
+    ranks: int = 1
+
+    def __post_init__(self) -> None:
+        """Raises:
+        ValueError: a limit is below one, or a step has no room for one token a sequence.
+        """
+        names = ("max_num_seqs", "max_num_batched_tokens", "kv_blocks", "block_tokens", "ranks")
+        for name in names:
+            if getattr(self, name) < 1:
+                raise ValueError(f"{name} is {getattr(self, name)}, not at least 1")
+        if self.max_num_batched_tokens < self.max_num_seqs:
+            raise ValueError(
+                f"max_num_batched_tokens ({self.max_num_batched_tokens}) is below "
+                f"max_num_seqs ({self.max_num_seqs}): a step could not hold one token of each"
+            )
+
+    @property
+    def kv_tokens(self) -> int:
+        """Tokens in the KV cache of one rank."""
+        return self.kv_blocks * self.block_tokens
+
+
+@dataclass(frozen=True, kw_only=True)
+class Fleet:
+    """Several replicas of one engine behind a router."""
+
+    engine: EngineSettings
+    replicas: int = 1
+    #: To the next in turn; to the one with the fewest unfinished requests; or at random.
+    routing: Routing = "round-robin"
+    #: Of the random routing; the others need none.
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        """Raises:
+        ValueError: there is no replica.
+        """
+        if self.replicas < 1:
+            raise ValueError(f"{self.replicas} replicas")

@@ -1,0 +1,222 @@
+"""The slow, obvious simulator: one object a request, one turn of a loop a step, no arithmetic.
+
+It is written from the rules alone (which request gets what, block by block), without the heap,
+the phases, the stretches and the sums that the compiled one is made of.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field
+
+from netra.analysis.serving.settings import EngineSettings, Fleet
+from netra.analysis.serving.step_time import StepTable
+
+
+@dataclass(eq=False)
+class Asked:
+    arrival_s: float
+    prompt: int
+    output: int
+    #: Tokens whose keys and values are in the cache, blocks held, tokens that were generated, or
+    #: are being generated in a step that runs.
+    computed: int = 0
+    blocks: int = 0
+    generated: int = 0
+    #: Whether its prompt (and what it had generated, if it was preempted) is still to be read.
+    reading: bool = False
+    preemptions: int = 0
+    #: The step of the last token.
+    last_step: int | None = None
+    place: tuple[int, int] = (-1, -1)
+    received_s: float = math.nan
+    scheduled_s: float = math.nan
+    first_token_s: float = math.nan
+    finish_s: float = math.nan
+
+    @property
+    def known(self) -> int:
+        """Tokens that there are to compute: the prompt, and what was generated."""
+        return self.prompt + self.generated
+
+
+@dataclass
+class Batch:
+    """One step of one rank."""
+
+    budget: int
+    tokens: int = 0
+    sequences: int = 0
+    kv_tokens: int = 0
+    pairs: int = 0
+    generating: list[Asked] = field(default_factory=list[Asked])
+
+    def run(self, request: Asked, count: int) -> None:
+        """Computes so many tokens of a request."""
+        self.budget -= count
+        self.tokens += count
+        self.sequences += 1
+        for _ in range(count):
+            request.computed += 1
+            self.pairs += request.computed if request.reading else 0
+        self.kv_tokens += request.computed
+        if request.computed == request.known:
+            request.reading = False
+            self.generating.append(request)
+
+    def seconds(self, table: StepTable) -> float:
+        if not self.tokens:
+            return 0.0
+        return table.step_s(
+            tokens=self.tokens,
+            sequences=self.sequences,
+            kv_tokens=self.kv_tokens,
+            pairs=self.pairs,
+        )
+
+
+@dataclass(eq=False)
+class ReferenceRank:
+    settings: EngineSettings
+    table: StepTable
+    waiting: list[Asked] = field(default_factory=list[Asked])
+    running: list[Asked] = field(default_factory=list[Asked])
+    free: int = 0
+
+    def __post_init__(self) -> None:
+        self.free = self.settings.kv_blocks
+
+    def release(self, done: int, now: float) -> int:
+        """Frees those whose last token was in step `done` or before."""
+        finished = [r for r in self.running if r.last_step is not None and r.last_step <= done]
+        for request in finished:
+            assert request.finish_s <= now
+            self.running.remove(request)
+            self.free += request.blocks
+        return len(finished)
+
+    def schedule(self, step: int, now: float) -> tuple[float, list[Asked]]:
+        """The time of the next step (0 if nothing runs), and who gets a token from it."""
+        for request in self.waiting:
+            if math.isnan(request.received_s):
+                request.received_s = now
+        batch = Batch(budget=self.settings.max_num_batched_tokens)
+        preempted = False
+        for request in list(self.running):
+            if request not in self.running or request.last_step is not None or not batch.budget:
+                continue
+            count = min(request.known - request.computed, batch.budget)
+            needed = self._blocks(request.computed + count) - request.blocks
+            while needed > self.free and request in self.running:
+                self._preempt([r for r in self.running if r.last_step is None][-1])
+                preempted = True
+            if request in self.running:
+                self._take(request, needed)
+                batch.run(request, count)
+        while self.waiting and batch.budget and not preempted:
+            request = self.waiting[0]
+            needed = self._blocks(request.known)
+            if len(self.running) == self.settings.max_num_seqs or needed > self.free:
+                break
+            self.running.append(self.waiting.pop(0))
+            self._take(request, needed)
+            request.reading = True
+            if math.isnan(request.scheduled_s):
+                request.scheduled_s = now
+            batch.run(request, min(request.known, batch.budget))
+        for request in batch.generating:
+            request.generated += 1
+            if request.generated == request.output:
+                request.last_step = step
+        return batch.seconds(self.table), batch.generating
+
+    def _take(self, request: Asked, blocks: int) -> None:
+        taken = max(blocks, 0)
+        request.blocks += taken
+        self.free -= taken
+        assert self.free >= 0
+
+    def _blocks(self, tokens: int) -> int:
+        return math.ceil(tokens / self.settings.block_tokens)
+
+    def _preempt(self, request: Asked) -> None:
+        self.running.remove(request)
+        self.free += request.blocks
+        request.blocks = request.computed = 0
+        request.preemptions += 1
+        self.waiting.insert(0, request)
+
+
+class ReferenceReplica:
+    def __init__(self, settings: EngineSettings, table: StepTable) -> None:
+        self.settings = settings
+        self.ranks = [ReferenceRank(settings, table) for _ in range(settings.ranks)]
+        self.step = 0
+        self.due_s = math.inf
+        #: The end of the step that runs while the next one is decided upon.
+        self.ends_s: float | None = None
+        self.unfinished = 0
+        self.busy_s = 0.0
+
+    def advance(self, until: float) -> None:
+        while self.due_s < until:
+            self._decide()
+
+    def deliver(self, request: Asked, place: int) -> None:
+        loads = [4 * len(rank.waiting) + len(rank.running) for rank in self.ranks]
+        rank = loads.index(min(loads))
+        self.ranks[rank].waiting.append(request)
+        request.place = (place, rank)
+        self.unfinished += 1
+        if self.due_s == math.inf:
+            self.due_s = request.arrival_s
+
+    def _decide(self) -> None:
+        now, before = self.due_s, self.ends_s
+        done = self.step - 1 if before is None else self.step - 2
+        seconds = 0.0
+        generating: list[Asked] = []
+        for rank in self.ranks:
+            self.unfinished -= rank.release(done, now)
+            took, tokens_of = rank.schedule(self.step, now)
+            seconds = max(seconds, took)
+            generating += tokens_of
+        if not seconds:
+            self.due_s, self.ends_s = (math.inf, None) if before is None else (before, None)
+            return
+        start = now if before is None else before
+        end = start + seconds
+        self.busy_s += seconds
+        for request in generating:
+            if math.isnan(request.first_token_s):
+                request.first_token_s = end
+            if request.last_step == self.step:
+                request.finish_s = end
+        if self.settings.async_scheduling:
+            self.due_s, self.ends_s = start, end
+        else:
+            self.due_s = end
+        self.step += 1
+
+
+def serve(
+    arrival_s: list[float],
+    input_tokens: list[int],
+    output_tokens: list[int],
+    fleet: Fleet,
+    table: StepTable,
+) -> tuple[list[Asked], list[ReferenceReplica]]:
+    """Every request with its times, and the replicas as they are left."""
+    replicas = [ReferenceReplica(fleet.engine, table) for _ in range(fleet.replicas)]
+    asked = [Asked(*one) for one in zip(arrival_s, input_tokens, output_tokens, strict=True)]
+    for i, request in enumerate(asked):
+        for replica in replicas:
+            replica.advance(request.arrival_s)
+        place = i % len(replicas)
+        if fleet.routing == "least-loaded":
+            loads = [replica.unfinished for replica in replicas]
+            place = loads.index(min(loads))
+        replicas[place].deliver(request, place)
+    for replica in replicas:
+        replica.advance(math.inf)
+    return asked, replicas

@@ -1,0 +1,209 @@
+"""The simulator against the obvious one, against what must always hold, and against sums."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from netra.analysis.serving.settings import EngineSettings, Fleet
+from netra.analysis.serving.simulator import Service, simulate
+from netra.analysis.serving.step_time import StepTable
+from netra.errors import InvalidInput
+from tests.unit.analysis.serving.cases import Case, random_case
+from tests.unit.analysis.serving.reference import serve
+
+
+def run(case: Case) -> Service:
+    return simulate(
+        case.arrival_s,
+        case.input_tokens,
+        case.output_tokens,
+        fleet=case.fleet,
+        table=case.table,
+    )
+
+
+def check(seed: int) -> Service:
+    case = random_case(seed)
+    service = run(case)
+    # The reference begins at 0 as the simulator does inside, so that both round alike.
+    start = case.arrival_s[0]
+    asked, replicas = serve(
+        (case.arrival_s - start).tolist(),
+        case.input_tokens.tolist(),
+        case.output_tokens.tolist(),
+        case.fleet,
+        case.table,
+    )
+    for name in ("received_s", "scheduled_s", "first_token_s", "finish_s"):
+        expected = np.array([getattr(request, name) for request in asked]) + start
+        assert np.abs(getattr(service, name) - expected).max() < 1e-6, (seed, name)
+    places = list(zip(service.replica.tolist(), service.rank.tolist(), strict=True))
+    assert places == [request.place for request in asked], seed
+    assert service.preemptions.tolist() == [request.preemptions for request in asked], seed
+    assert service.steps == sum(replica.step for replica in replicas), seed
+    busy_s = service.occupancy.utilisation.sum() * service.occupancy.bin_s * case.fleet.replicas
+    assert busy_s == pytest.approx(sum(replica.busy_s for replica in replicas)), seed
+    return service
+
+
+@pytest.mark.parametrize("part", range(6))
+def test_agrees_with_the_obvious_simulator(part: int) -> None:
+    services = [check(seed) for seed in range(1_000 * part, 1_000 * (part + 1))]
+    # The cases would be worth little if they never did what is hard.
+    assert sum(int(service.preemptions.sum()) for service in services) > 1_000
+    assert sum(service.decisions < 0.5 * service.steps for service in services) > 100
+
+
+# The first example loads or compiles the loop, hence no deadline.
+@settings(deadline=None, max_examples=150)
+@given(
+    seed=st.integers(0, 2**32 - 1),
+    gaps=st.lists(st.floats(0, 100), min_size=1, max_size=30),
+)
+def test_what_must_always_hold(seed: int, gaps: list[float]) -> None:
+    case = random_case(seed)
+    n = min(len(gaps), len(case.arrival_s))
+    case = Case(
+        arrival_s=np.cumsum(np.array(gaps[:n])),
+        input_tokens=case.input_tokens[:n],
+        output_tokens=case.output_tokens[:n],
+        fleet=case.fleet,
+        table=case.table,
+    )
+    service = run(case)
+    engine = case.fleet.engine
+    # Nothing is served before it arrives, and every request is served to its end.
+    assert np.all(service.received_s >= service.arrival_s)
+    assert np.all(service.scheduled_s >= service.received_s)
+    assert np.all(service.first_token_s > service.scheduled_s)
+    assert np.all(service.finish_s >= service.first_token_s)
+    # KV never over capacity.
+    assert 0 < service.peak_kv_blocks <= engine.kv_blocks
+    assert np.all(service.occupancy.kv <= 1 + 1e-9)
+    assert np.all(service.occupancy.utilisation <= 1 + 1e-9)
+    # Work is conserved: a token that is not the first takes a step of its own, the shortest of
+    # which is that of one token, and no more run at once than there are slots.
+    shortest = case.table.tokens_s[1:].min()
+    gaps_s = service.finish_s - service.first_token_s
+    slack = 1e-9 * service.finish_s.max()
+    assert np.all(gaps_s >= shortest * (case.output_tokens - 1) - slack)
+    slots = engine.max_num_seqs * engine.ranks * case.fleet.replicas
+    assert np.all(service.occupancy.running <= slots * (1 + 1e-9))
+    busy = service.occupancy.running.sum() * service.occupancy.bin_s
+    held = service.finish_s - service.first_token_s
+    assert busy >= held[service.preemptions == 0].sum() * (1 - 1e-9) - slack
+
+
+def one_engine(**changed: int | bool) -> EngineSettings:
+    given = {"max_num_seqs": 4, "max_num_batched_tokens": 8, "kv_blocks": 100} | changed
+    return EngineSettings(**given)  # pyright: ignore[reportArgumentType]
+
+
+def flat_table(tokens: int = 8, sequences: int = 4) -> StepTable:
+    """Every step takes one second."""
+    return StepTable(
+        tokens_s=np.ones(tokens + 1),
+        sequences_s=np.zeros(sequences + 1),
+        kv_s=np.zeros(sequences + 1),
+        pair_s=0.0,
+    )
+
+
+def served(
+    arrival: list[float], prompt: list[int], output: list[int], engine: EngineSettings
+) -> Service:
+    return simulate(
+        np.array(arrival, np.float64),
+        np.array(prompt, np.int64),
+        np.array(output, np.int64),
+        fleet=Fleet(engine=engine),
+        table=flat_table(engine.max_num_batched_tokens, engine.max_num_seqs),
+    )
+
+
+def test_a_long_prompt_is_read_in_chunks_and_then_a_token_a_step() -> None:
+    service = served([5.0], [20], [4], one_engine())
+    assert service.ttft_s.tolist() == [3.0]
+    assert service.tpot_s.tolist() == [1.0]
+    assert service.latency_s.tolist() == [6.0]
+
+
+def test_an_arrival_waits_for_one_step_more_if_scheduling_is_asynchronous() -> None:
+    for asynchronous, first in ((False, 2.0), (True, 3.0)):
+        engine = one_engine(async_scheduling=asynchronous)
+        service = served([0.0, 0.5], [1, 1], [9, 1], engine)
+        assert service.first_token_s.tolist() == [1.0, first]
+
+
+def test_a_slot_is_freed_one_step_later_if_scheduling_is_asynchronous() -> None:
+    for asynchronous, first in ((False, 4.0), (True, 4.0)):
+        engine = one_engine(max_num_seqs=1, async_scheduling=asynchronous)
+        service = served([0.0, 0.5], [1, 1], [3, 1], engine)
+        assert service.finish_s.tolist() == [3.0, first]
+
+
+def test_the_newest_is_preempted_and_what_it_generated_is_read_again() -> None:
+    engine = one_engine(kv_blocks=6, block_tokens=2, async_scheduling=False)
+    service = served([0.0, 0.0], [4, 4], [6, 3], engine)
+    # Both hold two blocks and take a third in step 1; in step 3 the older needs a fourth one, and
+    # the newer has finished by then; with one token more it would not have.
+    assert service.preemptions.tolist() == [0, 0]
+    service = served([0.0, 0.0], [4, 4], [6, 5], engine)
+    assert service.preemptions.tolist() == [0, 1]
+    # The older ends in step 5; what the newer had (4 + 3 tokens) is read in step 6, which gives
+    # its fourth token, and step 7 the fifth.
+    assert service.finish_s.tolist() == [6.0, 8.0]
+
+
+def test_the_same_arguments_give_the_same_times() -> None:
+    for seed in (3, 4):
+        first, second = run(random_case(seed)), run(random_case(seed))
+        assert first.finish_s.tobytes() == second.finish_s.tobytes()
+
+
+def test_random_routing_follows_its_seed() -> None:
+    n = 64
+    one = np.ones(n, np.int64)
+
+    def places(seed: int) -> list[int]:
+        fleet = Fleet(engine=one_engine(), replicas=4, routing="random", seed=seed)
+        arrival = np.arange(n, dtype=np.float64)
+        return simulate(arrival, one, one, fleet=fleet, table=flat_table()).replica.tolist()
+
+    assert places(1) == places(1) != places(2)
+    assert set(places(1)) == {0, 1, 2, 3}
+
+
+def test_no_requests_are_served_at_once() -> None:
+    service = served([], [], [], one_engine())
+    assert (len(service.finish_s), service.steps, len(service.occupancy.kv)) == (0, 0, 0)
+
+
+def test_what_cannot_be_served_is_refused() -> None:
+    engine = one_engine(kv_blocks=2)
+    with pytest.raises(InvalidInput, match="1 of 2 requests can never be served"):
+        served([0.0, 0.0], [30, 31], [3, 3], engine)
+    with pytest.raises(InvalidInput, match="not in order"):
+        served([1.0, 0.0], [1, 1], [1, 1], engine)
+    with pytest.raises(InvalidInput, match=r"output_tokens\[1\]"):
+        served([0.0, 0.0], [1, 1], [1, 0], engine)
+    with pytest.raises(ValueError, match="step times reach to 8 tokens"):
+        simulate(
+            np.zeros(1),
+            np.ones(1, np.int64),
+            np.ones(1, np.int64),
+            fleet=Fleet(engine=one_engine(max_num_batched_tokens=9)),
+            table=flat_table(),
+        )
+
+
+def test_limits_that_make_no_engine_are_refused() -> None:
+    with pytest.raises(ValueError, match="kv_blocks is 0"):
+        one_engine(kv_blocks=0)
+    with pytest.raises(ValueError, match="could not hold one token of each"):
+        one_engine(max_num_batched_tokens=3)
+    with pytest.raises(ValueError, match="0 replicas"):
+        Fleet(engine=one_engine(), replicas=0)
