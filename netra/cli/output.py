@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 
 import click
 import msgspec
+from msgspec import UNSET, UnsetType
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
@@ -143,5 +144,7 @@ def between(start: datetime | None, end: datetime | None) -> float | None:
     return ((end or datetime.now(UTC)) - start).total_seconds()
 
 
-def when(moment: datetime | None) -> str:
-    return "–" if moment is None else f"{moment.astimezone(UTC):%Y-%m-%d %H:%M:%S}Z"
+def when(moment: datetime | UnsetType | None) -> str:
+    if moment is None or moment is UNSET:
+        return "–"
+    return f"{moment.astimezone(UTC):%Y-%m-%d %H:%M:%S}Z"
