@@ -14,7 +14,7 @@ from netra.api import paging
 from netra.api.access import Principal
 from netra.api.services import Served, Services
 from netra.errors import InvalidInput, Problem
-from netra.progress.follow import Follower, Joined
+from netra.progress.follow import Ended, Follower, Joined
 from netra.progress.message import TERMINAL, Message, Position
 
 #: A stream that has nothing to say says so this often, so that proxies keep it open, seconds.
@@ -62,6 +62,8 @@ async def _stream(follower: Follower, epoch: int) -> AsyncIterator[bytes]:
             except TimeoutError:
                 yield b": still here\n\n"
                 continue
+            except Ended:
+                return
             yield encode(message)
             if message.kind in TERMINAL and message.epoch >= epoch:
                 return

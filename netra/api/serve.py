@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import socket
 import sys
 
 import uvicorn
+from litestar import Litestar
 
 from netra import settings as settings_module
 from netra.api.app import create_app
+from netra.api.services import Services
 from netra.errors import SettingsError
 from netra.logging import configure
+from netra.settings import Settings
 from netra.store import postgres
 
 #: Streams and sockets are closed this long after the process was asked to end, seconds.
@@ -18,17 +22,27 @@ _GRACE_S = 10
 _MESSAGE_BYTES = 1 << 20
 
 
-def main() -> None:
-    settings = settings_module.current()
-    configure("api", settings.logging)
-    try:
-        postgres.dsn(settings.database)
-    except SettingsError as e:
-        sys.exit(f"netra api: {e.detail}")
-    uvicorn.run(
-        create_app(settings),
-        host=settings.api.host,
-        port=settings.api.port,
+class Server(uvicorn.Server):
+    """Ends streams when it is asked to go, rather than waiting for jobs to end."""
+
+    def __init__(self, config: uvicorn.Config, app: Litestar) -> None:
+        super().__init__(config)
+        self.app = app
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        services: Services | None = self.app.state.get("services")
+        if services is not None:
+            services.hub.end()
+        await super().shutdown(sockets)
+
+
+def server(settings: Settings, host: str, port: int) -> Server:
+    """The server, set up as it should be."""
+    app = create_app(settings)
+    config = uvicorn.Config(
+        app,
+        host=host,
+        port=port,
         loop="uvloop",
         http="httptools",
         ws="websockets-sansio",
@@ -40,6 +54,20 @@ def main() -> None:
         access_log=False,
         server_header=False,
     )
+    return Server(config, app)
+
+
+def main() -> None:
+    settings = settings_module.current()
+    configure("api", settings.logging)
+    try:
+        postgres.dsn(settings.database)
+    except SettingsError as e:
+        sys.exit(f"netra api: {e.detail}")
+    running = server(settings, settings.api.host, settings.api.port)
+    running.run()
+    if not running.started:
+        sys.exit(3)
 
 
 if __name__ == "__main__":

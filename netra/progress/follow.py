@@ -25,6 +25,11 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
+
+class Ended(Exception):
+    """The process is going: whoever follows should come back to another."""
+
+
 #: Jobs caught up by one query at most.
 _JOBS_AT_ONCE = 200
 
@@ -176,7 +181,11 @@ class Follower:
         self._wake.set()
 
     async def next(self) -> Message:
-        """What to send next: an answer, a fact, or a tick; waits for one."""
+        """What to send next: an answer, a fact, or a tick; waits for one.
+
+        Raises:
+            Ended: the process is going, and all that was queued is sent.
+        """
         while True:
             if self._replies:
                 self._room.set()
@@ -187,10 +196,16 @@ class Follower:
                 await self._catch_up()
             elif self._ticks:
                 return self._ticks.pop(next(iter(self._ticks)))
+            elif self.hub.ended:
+                raise Ended
             else:
                 await self._sleep()
 
     # --- the hub's side
+
+    def wake(self) -> None:
+        """Has `next` look again."""
+        self._wake.set()
 
     def offer(self, message: Message, batch_id: str | None) -> None:
         """Takes a message that came over a channel; never waits."""

@@ -48,6 +48,8 @@ class Hub:
         self._live: set[str] = set()
         self._confirmed: dict[str, asyncio.Event] = {}
         self._connected = False
+        #: Followers are sent away, since the process is going.
+        self.ended = False
         #: Whether messages may have been sent while nobody listened.
         self._missed = False
         self._check_now = asyncio.Event()
@@ -58,6 +60,12 @@ class Hub:
             asyncio.create_task(self._listen(), name="hub-listen"),
             asyncio.create_task(self._check(), name="hub-check"),
         ]
+
+    def end(self) -> None:
+        """Sends every follower away, those that are still to come as well."""
+        self.ended = True
+        for follower in self._followers():
+            follower.wake()
 
     async def close(self) -> None:
         for task in self._tasks:
@@ -165,8 +173,11 @@ class Hub:
                 log.exception("followers are checked later")
             pause = max(self.settings.reconcile_s, (loop.time() - begun) / _CHECK_SHARE)
 
+    def _followers(self) -> set[Follower]:
+        return {f for listeners in self._listeners.values() for f in listeners}
+
     async def _reconcile(self) -> None:
-        followers = {f for listeners in self._listeners.values() for f in listeners}
+        followers = self._followers()
         jobs = set[str]().union(*(f.jobs for f in followers))
         if jobs:
             heads = await self.record.heads(jobs)

@@ -13,10 +13,9 @@ import httpx
 import msgspec
 import pytest
 import redis as redis_module
-import uvicorn
 from websockets.sync.client import ClientConnection, connect
 
-from netra.api.app import create_app
+from netra.api import serve
 from netra.engine.claim import Claim
 from netra.ids import new_id
 from netra.progress.publish import publish
@@ -52,22 +51,10 @@ class Caller:
 
 
 class Server:
-    """Uvicorn in a thread, set up as `netra.api.serve` does."""
+    """`netra.api.serve` in a thread."""
 
     def __init__(self, settings: Settings) -> None:
-        config = uvicorn.Config(
-            create_app(settings),
-            host="127.0.0.1",
-            port=0,
-            loop="uvloop",
-            http="httptools",
-            ws="websockets-sansio",
-            ws_per_message_deflate=False,
-            timeout_graceful_shutdown=2,
-            log_config=None,
-            access_log=False,
-        )
-        self.server = uvicorn.Server(config)
+        self.server = serve.server(settings, "127.0.0.1", 0)
         self.thread = threading.Thread(target=self.server.run, daemon=True)
 
     def start(self) -> str:

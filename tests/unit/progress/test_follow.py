@@ -7,6 +7,7 @@ import asyncio
 import pytest
 
 from netra.errors import NotFound, StoreUnavailable
+from netra.progress.follow import Ended
 from netra.progress.message import Position
 from tests.unit.progress.following import TENANT, content, nothing, seqs, take, world
 
@@ -378,5 +379,20 @@ def test_many_followers_share_a_channel_and_one_query() -> None:
             for follower in followers:
                 assert seqs(await take(follower, 5)) == [(1, i) for i in range(2, 7)]
             assert w.record.reads == reads
+
+    asyncio.run(run())
+
+
+def test_a_process_that_goes_sends_its_followers_away_with_what_is_queued() -> None:
+    async def run() -> None:
+        async with world() as w:
+            w.happen("j")
+            follower = w.follower()
+            await follower.follow_job("j", 0, 1)
+            waiting = asyncio.create_task(take(follower, 2))
+            await asyncio.sleep(0.01)
+            w.hub.end()
+            with pytest.raises(Ended):
+                await waiting
 
     asyncio.run(run())
