@@ -257,6 +257,7 @@ def _take_blocks(
             taken += phases[q, at]
             at = at + 1 if at + 1 < limits.block else 0
         rank["free"] -= taken
+        rank["taken"] += taken
         rank["least_free"] = min(rank["least_free"], rank["free"])
         held += limits.blocks - rank["free"] - 0.5 * taken
         running += rank["running"]

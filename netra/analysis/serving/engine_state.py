@@ -37,6 +37,11 @@ REQUEST: Final = np.dtype(
         # The step that read the end of the prompt; -1 before.
         ("prefilled", np.int64),
         ("preemptions", np.int64),
+        # What a preemption left in the cache: blocks, how many of them are full and computed, and
+        # the count of blocks taken at which the first of them is taken by somebody else.
+        ("left", np.int64),
+        ("full", np.int64),
+        ("taken_at", np.int64),
         # The rank q that serves it.
         ("place", np.int64),
         # The next one in the queue; neighbours in the order of admission among those that run.
@@ -75,6 +80,8 @@ RANK: Final = np.dtype(
         ("running", np.int64),
         ("free", np.int64),
         ("least_free", np.int64),
+        # Blocks that were ever taken from the head of the list of free ones.
+        ("taken", np.int64),
         # The queue: both ends, its length, and the first in it that the engine has not seen yet.
         ("first", np.int64),
         ("last", np.int64),
@@ -131,6 +138,8 @@ class Limits(NamedTuple):
     #: How many steps run while the next one is decided upon: 1 if scheduling is asynchronous.
     lag: int
     ranks: int
+    #: 1 if freed blocks keep what was computed until somebody takes them.
+    caching: int
 
 
 class State(NamedTuple):
@@ -201,4 +210,5 @@ def limits_of(fleet: Fleet) -> Limits:
         block=engine.block_tokens,
         lag=int(engine.async_scheduling),
         ranks=engine.ranks,
+        caching=int(engine.prefix_caching),
     )

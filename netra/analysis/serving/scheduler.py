@@ -6,6 +6,11 @@ and the KV cache reach, and only into room for the whole prompt. If the sequence
 need more blocks than are free, the newest is preempted: its blocks are freed, it goes to the head
 of the queue, and what it had generated is read again together with its prompt.
 
+The list of free blocks is a queue: freed ones join its end, a sequence's last block first, and
+keep their content until they are taken. A preempted sequence therefore finds its first blocks
+again, unless more blocks were taken since than lay before them. Those preempted later are ahead in
+the queue of requests and behind in the list of blocks, so that counting what was taken is exact.
+
 At most one prompt is ever read in part, and it is the newest request: the next one gets tokens
 only once it has all it asks for. Blocks for a whole prompt are taken when it is admitted.
 
@@ -110,6 +115,7 @@ def make_room(
         _preempt(requests, rank, q, heap, phases, limits.block, step, i)
         rank["preempted"] = True
     rank["free"] -= phases[q, at]
+    rank["taken"] += phases[q, at]
 
 
 @inlined
@@ -146,7 +152,10 @@ def read_prompts(
         needed = blocks_for(int(requests[i]["prompt"]), limits.block)
         if needed > rank["free"]:
             break
-        _admit(requests, rank, i, needed, now)
+        found = _blocks_left(requests[i], rank) * limits.caching
+        _admit(requests, rank, i, needed, found, now)
+        rank["read"] = found * limits.block
+        rank["partial"] = i
         left -= _read(requests[i], rank, i, left)
         if rank["partial"] < 0 and first_done < 0:
             first_done = i
@@ -171,7 +180,7 @@ def _phase(request: Record, block: int) -> int:
 @inlined
 def _read(request: Record, rank: Record, i: int, left: int) -> int:
     """Reads what fits of a prompt; returns how many tokens."""
-    start = rank["read"] if rank["partial"] == i else 0
+    start = rank["read"]
     tokens = min(left, request["prompt"] - start)
     end = start + tokens
     rank["tokens"] += tokens
@@ -184,14 +193,25 @@ def _read(request: Record, rank: Record, i: int, left: int) -> int:
 
 
 @inlined
-def _admit(requests: Records, rank: Record, i: int, blocks: int, now: float) -> None:
-    """Takes the head of the queue into the running sequences, with blocks for all its prompt."""
+def _blocks_left(request: Record, rank: Record) -> int:
+    """Of what a preemption left in the cache, the full blocks that nobody has taken since."""
+    overwritten = max(0, rank["taken"] - request["taken_at"])
+    return max(0, min(request["full"], request["left"] - overwritten))
+
+
+@inlined
+def _admit(requests: Records, rank: Record, i: int, blocks: int, found: int, now: float) -> None:
+    """Takes the head of the queue into the running sequences, with blocks for all its prompt.
+
+    So many of them are found with their content; the others are taken.
+    """
     rank["first"] = requests[i]["next"]
     rank["waiting"] -= 1
     if rank["first"] < 0:
         rank["last"] = -1
     rank["running"] += 1
     rank["free"] -= blocks
+    rank["taken"] += blocks - found
     if requests[i]["preemptions"] == 0:
         requests[i]["scheduled_s"] = now
     older = rank["newest"]
@@ -251,13 +271,16 @@ def _preempt(
 ) -> None:
     """Frees a sequence's blocks and puts it at the head of the queue, to be read again."""
     request = requests[i]
+    request["taken_at"] = rank["taken"] + rank["free"]
     if rank["partial"] == i:
-        rank["free"] += blocks_for(int(request["prompt"]), block)
+        request["left"] = blocks_for(int(request["prompt"]), block)
+        request["full"] = rank["read"] // block
         rank["partial"] = -1
     else:
         generated = step - request["prefilled"]
-        held = blocks_for(request["prompt"] + generated - 1, block)
-        rank["free"] += held
+        computed = request["prompt"] + generated - 1
+        request["left"] = blocks_for(computed, block)
+        request["full"] = computed // block
         last = request["prefilled"] + request["output"] - 1
         remove(heap, q, rank["heaped"], entry(last, i))
         rank["heaped"] -= 1
@@ -265,6 +288,7 @@ def _preempt(
         request["prompt"] += generated
         request["output"] -= generated
         request["prefilled"] = -1
+    rank["free"] += request["left"]
     request["preemptions"] += 1
     _unlink(requests, rank, i)
     request["next"] = rank["first"]

@@ -22,6 +22,9 @@ class EngineSettings:
     block_tokens: int = 16
     #: Whether a step is scheduled while the one before it runs (`--async-scheduling`).
     async_scheduling: bool = True
+    #: Whether a preempted sequence finds again what nobody has overwritten meanwhile
+    #: (`--enable-prefix-caching`).
+    prefix_caching: bool = True
     #: Data-parallel ranks, which take their steps in lockstep (`--data-parallel-size`).
     ranks: int = 1
 

@@ -46,6 +46,7 @@ def random_case(seed: int) -> Case:
         kv_blocks=least_blocks + int(rng.integers(0, 1 + least_blocks * rng.choice([0, 1, 8]))),
         block_tokens=block,
         async_scheduling=bool(rng.integers(2)),
+        prefix_caching=bool(rng.integers(2)),
         ranks=int(rng.choice([1, 1, 2, 3])),
     )
     gaps = rng.exponential(rng.choice([0.0, 0.1, 2.0, 30.0]), n)

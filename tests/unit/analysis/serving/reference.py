@@ -21,7 +21,7 @@ class Asked:
     #: Tokens whose keys and values are in the cache, blocks held, tokens that were generated, or
     #: are being generated in a step that runs.
     computed: int = 0
-    blocks: int = 0
+    blocks: list[int] = field(default_factory=list[int])
     generated: int = 0
     #: Whether its prompt (and what it had generated, if it was preempted) is still to be read.
     reading: bool = False
@@ -81,10 +81,13 @@ class ReferenceRank:
     table: StepTable
     waiting: list[Asked] = field(default_factory=list[Asked])
     running: list[Asked] = field(default_factory=list[Asked])
-    free: int = 0
+    #: The blocks that are free, the next to be taken first.
+    free: list[int] = field(default_factory=list[int])
+    #: Whose tokens, and the how manieth block of them, a block still holds.
+    holds: dict[int, tuple[Asked, int]] = field(default_factory=dict[int, tuple[Asked, int]])
 
     def __post_init__(self) -> None:
-        self.free = self.settings.kv_blocks
+        self.free = list(range(self.settings.kv_blocks))
 
     def release(self, done: int, now: float) -> int:
         """Frees those whose last token was in step `done` or before."""
@@ -92,7 +95,7 @@ class ReferenceRank:
         for request in finished:
             assert request.finish_s <= now
             self.running.remove(request)
-            self.free += request.blocks
+            self.free += reversed(request.blocks)
         return len(finished)
 
     def schedule(self, step: int, now: float) -> tuple[float, list[Asked]]:
@@ -106,8 +109,8 @@ class ReferenceRank:
             if request not in self.running or request.last_step is not None or not batch.budget:
                 continue
             count = min(request.known - request.computed, batch.budget)
-            needed = self._blocks(request.computed + count) - request.blocks
-            while needed > self.free and request in self.running:
+            needed = self._blocks(request.computed + count) - len(request.blocks)
+            while needed > len(self.free) and request in self.running:
                 self._preempt([r for r in self.running if r.last_step is None][-1])
                 preempted = True
             if request in self.running:
@@ -116,14 +119,15 @@ class ReferenceRank:
         while self.waiting and batch.budget and not preempted:
             request = self.waiting[0]
             needed = self._blocks(request.known)
-            if len(self.running) == self.settings.max_num_seqs or needed > self.free:
+            if len(self.running) == self.settings.max_num_seqs or needed > len(self.free):
                 break
             self.running.append(self.waiting.pop(0))
-            self._take(request, needed)
+            self._find_again(request)
+            self._take(request, needed - len(request.blocks))
             request.reading = True
             if math.isnan(request.scheduled_s):
                 request.scheduled_s = now
-            batch.run(request, min(request.known, batch.budget))
+            batch.run(request, min(request.known - request.computed, batch.budget))
         for request in batch.generating:
             request.generated += 1
             if request.generated == request.output:
@@ -131,20 +135,34 @@ class ReferenceRank:
         return batch.seconds(self.table), batch.generating
 
     def _take(self, request: Asked, blocks: int) -> None:
-        taken = max(blocks, 0)
-        request.blocks += taken
-        self.free -= taken
-        assert self.free >= 0
+        for _ in range(blocks):
+            block = self.free.pop(0)
+            self.holds.pop(block, None)
+            request.blocks.append(block)
 
     def _blocks(self, tokens: int) -> int:
         return math.ceil(tokens / self.settings.block_tokens)
 
     def _preempt(self, request: Asked) -> None:
         self.running.remove(request)
-        self.free += request.blocks
-        request.blocks = request.computed = 0
+        for k, block in enumerate(request.blocks):
+            if (k + 1) * self.settings.block_tokens <= request.computed:
+                self.holds[block] = (request, k)
+        self.free += reversed(request.blocks)
+        request.blocks = []
+        request.computed = 0
         request.preemptions += 1
         self.waiting.insert(0, request)
+
+    def _find_again(self, request: Asked) -> None:
+        """Takes back the blocks that still hold the beginning of its tokens."""
+        mine = {k: block for block, (owner, k) in self.holds.items() if owner is request}
+        while self.settings.prefix_caching and len(request.blocks) in mine:
+            block = mine[len(request.blocks)]
+            self.free.remove(block)
+            del self.holds[block]
+            request.blocks.append(block)
+            request.computed += self.settings.block_tokens
 
 
 class ReferenceReplica:
