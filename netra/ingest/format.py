@@ -40,7 +40,11 @@ class Format(Protocol):
 
     @property
     def types(self) -> Mapping[str, pa.DataType]:
-        """JSONL: types that must not be guessed."""
+        """Columns by the type in which Arrow may read them, if every value fits.
+
+        In JSONL these are needed where Arrow would guess wrong; in CSV they save a second pass
+        over the text.
+        """
         ...
 
     @property

@@ -16,6 +16,11 @@ from netra.ingest.problems import Problems
 Values = pa.Array | list[Any]
 
 
+def whole(column: pa.ChunkedArray) -> pa.Array:
+    """A column in one piece; not copied if it is."""
+    return column.chunk(0) if column.num_chunks == 1 else column.combine_chunks()
+
+
 class Rows:
     """Columns as the file has them; what is wrong with a value is noted with its place."""
 

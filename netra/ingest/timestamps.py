@@ -54,6 +54,8 @@ def _bulk(array: pa.Array) -> pa.Array:
 def _text_bulk(array: pa.Array) -> pa.Array:
     first = next((v.as_py() for v in array if v.is_valid), "")
     if "-" not in first:
+        if pc.any(pc.match_substring(array, "x", ignore_case=True)).as_py():
+            raise ValueError("is not a time")  # Arrow would read hexadecimal numbers
         return _epoch_bulk(array.cast(pa.float64() if "." in first else pa.int64()))
     for zone in ("UTC", None) if first[-1] in "Zz" or first[-6:-5] in "+-" else (None, "UTC"):
         try:
@@ -81,6 +83,8 @@ def _epoch_bulk(array: pa.Array) -> pa.Array:
         us = values * np.int64(per_unit)
     else:
         us = np.rint(values * per_unit)
+    if us.max() >= _END_US:
+        raise ValueError("is after 2261")
     out = np.zeros(len(array), np.int64)
     known = array.is_valid().to_numpy(zero_copy_only=False)
     out[known] = us

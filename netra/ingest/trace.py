@@ -157,7 +157,7 @@ class Trace:
 
 def _read(path: Path, fmt: Format, problems: Problems, max_line_bytes: int) -> Iterator[Rows]:
     if fmt.container == "csv":
-        return csv.read(path, problems, max_line_bytes)
+        return csv.read(path, problems, max_line_bytes, fmt.types)
     if fmt.container == "jsonl":
         return jsonl.read(path, problems, max_line_bytes, fmt.types)
     return parquet.read(path, problems)

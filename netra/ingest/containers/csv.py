@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 import pyarrow as pa
@@ -12,7 +12,7 @@ import pyarrow.csv as pacsv
 
 from netra.ingest.lines import Block, blocks, last_record_end, places
 from netra.ingest.problems import Problems, refuse
-from netra.ingest.rows import Rows
+from netra.ingest.rows import Rows, whole
 
 
 def header(line: str, source: str) -> list[str]:
@@ -29,42 +29,44 @@ def header(line: str, source: str) -> list[str]:
     return names
 
 
-def read(path: Path, problems: Problems, max_line_bytes: int) -> Iterator[Rows]:
-    """The file's rows in blocks.
+def read(
+    path: Path, problems: Problems, max_line_bytes: int, types: Mapping[str, pa.DataType]
+) -> Iterator[Rows]:
+    """The file's rows in blocks, values as text, or as `types` where every value fits.
 
     Raises:
         InvalidEvents: the file cannot be cut into rows.
     """
     names: list[str] = []
+    typed = dict(types)
     for block in blocks(path, problems.source, max_line_bytes, last_record_end):
         if not names:
             end = block.data.find(b"\n") + 1 or len(block.data)
             names = header(block.data[:end].decode().rstrip("\r\n"), problems.source)
             data = block.data[end:]
             block = Block(first_line=2, end_byte=block.end_byte, data=data)
-        if block.data.strip():
-            yield _rows(block, names, problems)
+        if not block.data.strip():
+            continue
+        rows = _rows(block, names, typed, problems)
+        if rows is None:
+            # From here on as text: a file whose times are numbers, say, is not read twice.
+            typed.clear()
+            rows = _rows(block, names, typed, problems)
+            assert rows is not None
+        yield rows
 
 
-def _rows(block: Block, names: Sequence[str], problems: Problems) -> Rows:
+def _rows(
+    block: Block, names: Sequence[str], types: Mapping[str, pa.DataType], problems: Problems
+) -> Rows | None:
+    """The block's rows, or None if a value does not fit `types`."""
     bad: list[pacsv.InvalidRow] = []
-
-    def skip(row: pacsv.InvalidRow) -> str:
-        bad.append(row)
-        return "skip"
-
-    table = pacsv.read_csv(
-        pa.BufferReader(block.data),
-        pacsv.ReadOptions(column_names=names, use_threads=False, block_size=len(block.data) + 1),
-        pacsv.ParseOptions(newlines_in_values=b'"' in block.data, invalid_row_handler=skip),
-        pacsv.ConvertOptions(
-            column_types=dict.fromkeys(names, pa.string()),
-            null_values=[""],
-            strings_can_be_null=True,
-            quoted_strings_can_be_null=False,
-            check_utf8=False,
-        ),
-    )
+    try:
+        table = _parsed(block.data, names, types, bad)
+    except pa.ArrowInvalid:
+        if types:
+            return None
+        raise
     record = places(lambda: record_lines(block))
     for row in bad:
         problems.add(
@@ -74,10 +76,33 @@ def _rows(block: Block, names: Sequence[str], problems: Problems) -> Rows:
             f"{row.expected_columns} values",
         )
     skipped = {row.number - 1 for row in bad}
-
     place = places(lambda: [n for k, n in enumerate(record_lines(block)) if k not in skipped])
-    columns = {name: table[name].combine_chunks() for name in names}
+    columns = {name: whole(table[name]) for name in names}
     return Rows(columns, table.num_rows, place, problems, block.end_byte)
+
+
+def _parsed(
+    data: bytes,
+    names: Sequence[str],
+    types: Mapping[str, pa.DataType],
+    bad: list[pacsv.InvalidRow],
+) -> pa.Table:
+    def skip(row: pacsv.InvalidRow) -> str:
+        bad.append(row)
+        return "skip"
+
+    return pacsv.read_csv(
+        pa.BufferReader(data),
+        pacsv.ReadOptions(column_names=names, use_threads=False, block_size=len(data) + 1),
+        pacsv.ParseOptions(newlines_in_values=b'"' in data, invalid_row_handler=skip),
+        pacsv.ConvertOptions(
+            column_types={name: types.get(name, pa.string()) for name in names},
+            null_values=[""],
+            strings_can_be_null=True,
+            quoted_strings_can_be_null=False,
+            check_utf8=False,
+        ),
+    )
 
 
 def record_lines(block: Block) -> list[int]:

@@ -12,7 +12,7 @@ import pyarrow.json as pajson
 
 from netra.ingest.lines import Block, blocks, places
 from netra.ingest.problems import Problems
-from netra.ingest.rows import Rows
+from netra.ingest.rows import Rows, whole
 
 
 def read(
@@ -43,7 +43,7 @@ def _in_bulk(block: Block, schema: dict[str, pa.DataType], problems: Problems) -
     # Arrow takes two objects in one line, and one over two lines, without a word.
     if table is None or table.num_rows != len(_full_lines(block)):
         return None
-    columns = {name: table[name].combine_chunks() for name in table.column_names}
+    columns = {name: whole(table[name]) for name in table.column_names}
     place = places(lambda: _full_lines(block))
     return Rows(columns, table.num_rows, place, problems, block.end_byte)
 

@@ -22,7 +22,11 @@ class Azure2023:
     about = "Azure LLM inference trace 2023 (CSV)"
     container: Container = "csv"
     required = ("TIMESTAMP", "ContextTokens", "GeneratedTokens")
-    types: Mapping[str, pa.DataType] = {}
+    types: Mapping[str, pa.DataType] = {
+        "TIMESTAMP": pa.timestamp("ns"),
+        "ContextTokens": pa.uint32(),
+        "GeneratedTokens": pa.uint32(),
+    }
     relative = False
 
     def events(self, rows: Rows) -> dict[str, pa.Array]:

@@ -29,6 +29,11 @@ _BY_TYPE = {
     pa.float64(): NUMBER,
 }
 _KINDS: dict[str, Kind] = {f.name: _BY_TYPE[f.type] for f in EVENT_SCHEMA} | {"quality": FRACTION}
+#: Arrow would guess floats for 64-bit hashes, and lose their last digits.
+_JSON_TYPES: dict[str, pa.DataType] = {"prefix_hashes": HASHES, "prompt_hash": pa.uint64()}
+_CSV_TYPES: dict[str, pa.DataType] = {
+    f.name: f.type for f in EVENT_SCHEMA if pa.types.is_integer(f.type) or f.type == pa.float64()
+} | {"ts": pa.timestamp("ns", "UTC")}
 #: An export may carry who owned its rows; the new owner is whoever sends the file.
 _IGNORED = tuple(c.name for c in OWNER_COLUMNS)
 
@@ -40,8 +45,7 @@ class NetraEvents:
     def __init__(self, container: Container) -> None:
         self.container: Container = container
         self.name = f"netra-{container}"
-        # Arrow would guess floats for 64-bit hashes, and lose their last digits.
-        self.types = {"prefix_hashes": HASHES, "prompt_hash": pa.uint64()}
+        self.types = _CSV_TYPES if container == "csv" else _JSON_TYPES
         self.aliases: tuple[str, ...] = (container,)
         self.about = (
             f"Netra's own schema ({container.upper() if container != 'parquet' else 'Parquet'})"

@@ -88,7 +88,7 @@ def test_hash_lists_from_arrow_and_from_json(lists: list[list[int] | None]) -> N
     assert HASH_LIST.bulk(arrow).to_pylist() == expected
     assert HASH_LIST.bulk(pa.concat_arrays([arrow, arrow])[len(lists) :]).to_pylist() == expected
     text = pa.array(
-        [None if v is None else f"[{', '.join(map(str, v))}] " for v in lists], pa.string()
+        [None if v is None else f"[{', '.join(map(str, v))}]" for v in lists], pa.string()
     )
     assert HASH_LIST.bulk(text).to_pylist() == expected
 
