@@ -21,7 +21,6 @@ from netra.progress.outbox import Outbox
 from netra.settings import Settings
 from netra.store import postgres
 from netra.store.queue import Queue
-from netra.tasks import device
 from netra.tasks.context import StageContext
 from netra.tasks.execute import Completed, Failed, Outcome, Released, execute, forget_other_attempts
 
@@ -46,7 +45,6 @@ class Child:
         self.device = device_name
         self._queue: Queue | None = None
         self._clickhouse: Client | None = None
-        self._array_namespace: Any = None
 
     def serve(self, stage: UUID, admission: int) -> None:
         """Claims the stage that a wake-up named, runs it, and goes on while there is budget."""
@@ -84,11 +82,7 @@ class Child:
 
     def _outcome(self, claim: Claim) -> Outcome:
         queue = self._queue_or_connect(claim)
-        if self._array_namespace is None and claim.pool == "gpu":
-            self._array_namespace = device.namespace(self.device)
-        context = StageContext(
-            claim, queue, self.outbox.redis, self.settings, self._array_namespace
-        )
+        context = StageContext(claim, queue, self.outbox.redis, self.settings, self.device)
         return execute(claim, queue, context, self.clickhouse)
 
     def _report(self, queue: Queue, claim: Claim, outcome: Outcome, more: bool) -> dict[str, Any]:

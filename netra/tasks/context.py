@@ -13,6 +13,7 @@ from netra.errors import NetraError, StoreUnavailable
 from netra.progress.publish import tick
 from netra.settings import Settings
 from netra.store.queue import Queue
+from netra.tasks import device
 
 if TYPE_CHECKING:
     from redis import Redis
@@ -25,19 +26,24 @@ class StageContext:
     """Implements `netra.agents.base.Context` for a stage that a worker holds."""
 
     def __init__(
-        self, claim: Claim, queue: Queue, redis: Redis, settings: Settings, array_namespace: Any
+        self, claim: Claim, queue: Queue, redis: Redis, settings: Settings, device_name: str
     ) -> None:
         self.claim = claim
         self.queue = queue
         self.redis = redis
         self.settings = settings
         self.restored = claim.checkpoint
-        self.array_namespace = array_namespace
+        self.device = device_name
         # The same on every attempt, another for every stage.
         self.seed = zlib.crc32(claim.stage_id.bytes)
         self._ticked_at = float("-inf")
         self._asked_at = time.monotonic()
         self._stop = False
+
+    @property
+    def array_namespace(self) -> Any:
+        """Imported when an agent asks for it: most stages never do."""
+        return device.namespace(self.device)
 
     def progress(self, fraction: float, message: str = "") -> None:
         now = time.monotonic()
