@@ -13,9 +13,10 @@ from netra.errors import Conflict, NotFound
 from netra.schemas.workload import WorkloadAnswer
 
 REAL = "coding-agent-sessions.parquet"
-_GENERATED_EVENTS = 50_000
+_GENERATED_EVENTS = 30_000
 #: An interrupted demo leaves an ingest that is given up only after a while, seconds.
 _PATIENCE_S = 60.0
+_LOOK_S = 0.5
 
 
 @dataclass(frozen=True)
@@ -65,7 +66,7 @@ def bring_in(netra: Netra, source: Source, waits: Callable[[str], None]) -> Work
             if time.monotonic() > end:
                 raise
             waits(e.detail)
-            time.sleep(0.5)
+            time.sleep(_LOOK_S)
 
 
 def _bring_in(netra: Netra, source: Source) -> WorkloadAnswer:

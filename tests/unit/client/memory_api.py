@@ -165,8 +165,12 @@ class MemoryApi:
         return problem(404, "not-found", f"there is no batch {id!r}")
 
     def _post_workloads(self, request: httpx.Request, *path: str) -> httpx.Response:
-        name = request.url.params.get("name", "")
         rows = request.content.count(b"\n")
+        if path:
+            (workload,) = (w for w in self.workloads.values() if w["id"] == path[0])
+            ingest = {"id": "i", "format": "csv", "rows": rows, "events": 0, "duplicates": rows}
+            return httpx.Response(200, json={"workload": workload, "ingest": ingest})
+        name = request.url.params.get("name", "")
         workload = {
             "id": f"id-{name}",
             "name": name,
