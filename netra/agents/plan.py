@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any
 
 import msgspec
@@ -29,12 +30,16 @@ from netra.agents.planning.traffic import (
     resolved_goal,
 )
 from netra.agents.reporting.goal_items import Evidence, cost_selections, goal_items
+from netra.agents.selection import in_words
 from netra.catalog.params import PlanParams
 from netra.errors import InsufficientData
 from netra.reports.formatting import format_count, format_value
 from netra.schemas.figure import Figure
 from netra.schemas.goal import Goal
 from netra.schemas.report import Chart
+
+#: Things left out that are listed by name.
+_MOST_NAMED = 20
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -125,7 +130,7 @@ def _prompt_lever(planner: _Planner, baselines: list[Baseline]) -> dict[str, Any
             seed=planner.params.seed,
         )
     except InsufficientData:
-        return lever | _no_prompt_lever(traffic)
+        return lever | _no_prompt_lever(planner)
     after = apply_policy(chosen.policy, traffic, baselines[0])
     rows = fit & traffic.eligible & traffic.scope(planner.where)
     before = float(baselines[0].costs[rows].sum())
@@ -169,9 +174,13 @@ def _prompt_reason(
     return f"The {label} costs least on the fit part: {said}.{known}"
 
 
-def _no_prompt_lever(traffic: PricedTraffic) -> dict[str, Any]:
+def _no_prompt_lever(planner: _Planner) -> dict[str, Any]:
     """Why prompt caching cannot be chosen on this traffic."""
-    needs = list(traffic.left_out)
+    traffic, where = planner.traffic, planner.where
+    if where and not traffic.scope(where).any():
+        need = f"events with {in_words(where)}"
+        return {"status": "insufficient_data", "reason": f"There are no {need}.", "needs": [need]}
+    needs = list(islice(traffic.left_out, _MOST_NAMED))
     if needs and all(need.startswith("a price for cache writes") for need in needs):
         reason = "These models have no cache to switch: their provider caches by its own rules."
         return {"status": "not_applicable", "reason": reason, "needs": needs}
@@ -182,7 +191,7 @@ def _no_prompt_lever(traffic: PricedTraffic) -> dict[str, Any]:
 def _left_out(traffic: PricedTraffic) -> list[str]:
     return [
         f"{format_count(n)} requests left as they are: unknown is {what}"
-        for what, n in traffic.left_out.items()
+        for what, n in islice(traffic.left_out.items(), _MOST_NAMED)
     ]
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import msgspec
@@ -29,21 +30,44 @@ _HEADLINE = ("cost_list", "requests", "latency_p95", "error_rate")
 _MOST_HEADLINES = 4
 
 
+@dataclass(frozen=True, kw_only=True)
+class _Found:
+    """What the stages before found; a stage that did not run left nothing."""
+
+    goal: Goal
+    triage: Mapping[str, Any]
+    profile: Mapping[str, Any]
+    prompt_cache: Mapping[str, Any]
+    plan: Mapping[str, Any]
+    backtest: Mapping[str, Any]
+    tested: Sequence[Tested]
+    #: The answer to the goal's question, where it is not the plan.
+    asked: Answer | None
+
+
 def run(inputs: Inputs, params: Params, context: Context) -> StageResult:
     """Puts together what the stages before found; computes nothing that they could have."""
     up = inputs.upstream
     triage, profile = up.get("triage", {}), up.get("profile", {})
     plan, backtest = up.get("plan", {}), up.get("backtest", {})
     goal = resolved_goal(inputs)
-    tested = tested_levers(plan, backtest)
-    asked = answer_question(goal, inputs, profile, triage)
+    found = _Found(
+        goal=goal,
+        triage=triage,
+        profile=profile,
+        prompt_cache=up.get("prompt-cache", {}),
+        plan=plan,
+        backtest=backtest,
+        tested=tested_levers(plan, backtest),
+        asked=answer_question(goal, inputs, profile, triage),
+    )
     context.progress(0.5, "writing the report")
-    items = _items(goal, plan, backtest, profile, tested, asked, triage)
+    items = _items(found)
     report = Report(
         job_id=inputs.job_id,
-        answer=answer(tested, plan, profile, items),
-        headline=_headline(tested, profile, asked),
-        recommendations=recommendations(tested, plan),
+        answer=answer(found.tested, plan, profile, items),
+        headline=_headline(found),
+        recommendations=recommendations(found.tested, plan),
         profile=_profile(profile),
         data_quality=data_quality(triage, profile),
         method=method(inputs, goal, triage, plan, backtest, [*up, "report"]),
@@ -59,79 +83,70 @@ def run(inputs: Inputs, params: Params, context: Context) -> StageResult:
     return StageResult(content=msgspec.to_builtins(fit_size(report)))
 
 
-def _items(
-    goal: Goal,
-    plan: Mapping[str, Any],
-    backtest: Mapping[str, Any],
-    profile: Mapping[str, Any],
-    tested: Sequence[Tested],
-    asked: Answer | None,
-    triage: Mapping[str, Any],
-) -> list[dict[str, Any]]:
+def _items(found: _Found) -> list[dict[str, Any]]:
     """The question, then every objective and constraint, judged by the backtest."""
+    plan = found.plan
     prompt = next((x for x in plan.get("levers", ()) if x["lever"] == "prompt_caching"), {})
-    refuted = any(t.refuted for t in tested if t.lever["lever"] == "prompt_caching")
+    refuted = any(t.refuted for t in found.tested if t.lever["lever"] == "prompt_caching")
     evidence = Evidence(
-        scopes=[] if refuted else backtest.get("scopes", []),
+        # A lever that was refuted is not pulled: it saves nothing anywhere.
+        scopes=[] if refuted else found.backtest.get("scopes", []),
         lever_needs=tuple(prompt.get("needs", ())) or tuple(plan.get("needs", ())),
-        changes=any(not t.refuted for t in tested),
-        today=profile.get("goal", ()),
-        costs=period_costs(profile, backtest, triage),
+        changes=any(not t.refuted for t in found.tested),
+        today=found.profile.get("goal", ()),
+        costs=period_costs(found.profile, found.backtest, found.triage),
     )
-    items = goal_items(goal, evidence)
-    if goal.question == "audit_caching":
-        items.insert(0, _audit(plan, tested).as_json())
+    items = goal_items(found.goal, evidence)
+    asked = _audit(found) if found.goal.question == "audit_caching" else found.asked
     return [asked.as_json(), *items] if asked else items
 
 
-def _audit(plan: Mapping[str, Any], tested: Sequence[Tested]) -> Answer:
-    """What an audit of caching found: the levers' own reasons, and their savings."""
-    levers = plan.get("levers", [])
-    text = "How well prompts are cached, and what better caching saves"
-    needs = [n for lever in levers for n in lever["needs"]] or list(plan.get("needs", ()))
-    figures = tuple(
+def _audit(found: _Found) -> Answer:
+    """What an audit of caching found: savings on unseen traffic, and what each policy costs."""
+    levers = found.plan.get("levers", [])
+    needs = [n for lever in levers for n in lever["needs"]] or list(found.plan.get("needs", ()))
+    figures = [
         msgspec.structs.replace(t.share(i), label=f"Saved{f', if {said}' if said else ''}")
-        for t in tested
+        for t in found.tested
         for i in range(len(t.entries))
         for said in (t.assumption(i),)
-    )
+    ]
+    costs = found.prompt_cache.get("figures", {}).values()
+    figures += [msgspec.convert(f, Figure) for f in costs]
     decided = any(lever["status"] in ("proposed", "keep") for lever in levers)
     return Answer(
         status="answered" if decided else "insufficient_data",
-        text=text,
+        text="How well prompts are cached, and what better caching saves",
         says="" if decided else "Nothing in the workload says which prompts repeat.",
-        figures=figures,
+        figures=tuple(figures),
         needs=() if decided else tuple(dict.fromkeys(needs)),
     )
 
 
-def _headline(
-    tested: Sequence[Tested], profile: Mapping[str, Any], asked: Answer | None
-) -> tuple[Figure, ...]:
+def _headline(found: _Found) -> tuple[Figure, ...]:
     """The figures at the top: savings of the backtest first, then what the workload is."""
-    found: list[Figure] = []
-    for t in tested:
+    shown: list[Figure] = []
+    for t in found.tested:
         if t.refuted:
             continue
         condition = f", if {t.assumption()}" if t.assumption() else ""
         label = f"Saved on unseen traffic{condition}"
-        found += [
+        shown += [
             msgspec.structs.replace(t.figure("saving"), label=label),
             msgspec.structs.replace(t.share(), label=f"{label}, as a share"),
         ]
         if len(t.entries) > 1:
-            other = t.share(1)
             label = f"Saved on unseen traffic, if {t.assumption(1)}"
-            found.append(msgspec.structs.replace(other, label=label))
-    if asked and not found:
-        found += [f for f in asked.figures if f.status == "ok"]
+            shown.append(msgspec.structs.replace(t.share(1), label=label))
+    if found.asked and not shown:
+        shown += [f for f in found.asked.figures if f.status == "ok"]
     for name in _HEADLINE:
-        raw = profile.get("figures", {}).get(name)
-        if len(found) < _MOST_HEADLINES and raw:
+        raw = found.profile.get("figures", {}).get(name)
+        if raw and len(shown) < _MOST_HEADLINES:
             figure = msgspec.convert(raw, Figure)
-            if figure.label not in {f.label for f in found}:
-                found.append(figure)
-    return tuple(found[: max(_MOST_HEADLINES, 4)])
+            if figure.label not in {f.label for f in shown}:
+                shown.append(figure)
+    return tuple(shown[:_MOST_HEADLINES])
 
 
 def _profile(profile: Mapping[str, Any]) -> dict[str, Any]:

@@ -15,6 +15,10 @@ from netra.agents.planning.traffic import POLICY_NAMES, Names, PricedTraffic
 from netra.analysis.policy_choice import GroupChoice, choose_by_group, choose_one
 
 LEVER = "prompt_caching"
+#: More rules than this are nobody's configuration; those that save most are kept.
+MOST_RULES = 50
+#: Groups of a column that the result lists, accepted or not.
+_SHOWN_GROUPS = 100
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -108,8 +112,10 @@ def choose_policy(
             seed=seed,
             min_gain=min_gain_share * total,
         )
-        found += [_group_json(column, names, choice) for choice in choices]
-        taken = [c for c in choices if c.accepted]
+        found += [_group_json(column, names, choice) for choice in choices[:_SHOWN_GROUPS]]
+        if len(choices) > _SHOWN_GROUPS:
+            notes.append(f"{len(choices) - _SHOWN_GROUPS:,} more {column}s were looked at")
+        taken = [c for c in choices if c.accepted][:MOST_RULES]
         if (gain := sum(c.gain for c in taken)) > best[0]:
             best = gain, column, {names.texts[c.group]: POLICY_NAMES[c.policy] for c in taken}
     policy = PromptPolicy(

@@ -13,7 +13,7 @@ from netra.agents.columns import Floats, Mask
 from netra.agents.planning.baselines import Baseline
 from netra.agents.planning.parts import Blocks, blocks_of
 from netra.agents.planning.traffic import PricedTraffic
-from netra.agents.reporting.wording import where_text
+from netra.agents.selection import in_words
 from netra.analysis.bootstrap import Statistic, block_bootstrap, relative_saving, saving
 from netra.errors import InsufficientData
 from netra.schemas.figure import Figure, Source, missing
@@ -97,8 +97,8 @@ def cost_saving(
     rows = in_scope & traffic.priced
     source = part.source(where)
     if not rows.any():
-        need = "a price in the supply catalog for the models" if in_scope.any() else "events"
-        return nothing("USD", source, f"{need}{where_text(where)}", part.label)
+        need = "a price in the supply catalog for the models" if in_scope.any() else _events(where)
+        return nothing("USD", source, need, part.label)
     blocks = blocks_of(traffic, rows)
     pair = np.stack([baseline.costs[rows], projected[rows]])
     added = [np.bincount(blocks.codes, row, minlength=blocks.count) for row in pair]
@@ -168,6 +168,10 @@ def nothing(unit: str, source: Source, need: str, label: str) -> Saving:
     empty = missing(need, unit=unit, source=source, label=label)
     share = missing(need, unit="share", source=source, label=label)
     return Saving(baseline=empty, projected=empty, amount=empty, share=share, blocks=None)
+
+
+def _events(where: Mapping[str, Any]) -> str:
+    return f"events with {in_words(where)}" if where else "events"
 
 
 def _first(totals: Any) -> Any:

@@ -120,7 +120,7 @@ def judge_unsupported(objective: Objective, today: Figure) -> Verdict:
     """A change of a metric for which Netra has no lever yet: what it is today, and no promise."""
     name = metric_name(objective.metric)
     if today.status != "ok":
-        note = f"No agent predicts {name} yet, and the workload does not record it."
+        note = f"No agent predicts {name} yet, and what it is today is not known."
         return Verdict(status="insufficient_data", note=note, figures=(today,), needs=today.needs)
     note = f"No agent proposes or predicts changes of {name} yet; this is what it is today."
     if objective.change is not None and today.value is not None:

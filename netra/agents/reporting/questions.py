@@ -13,6 +13,7 @@ from netra.agents.base import Inputs
 from netra.agents.columns import numbers, times
 from netra.agents.model_codes import model_name
 from netra.agents.rates import RequestRates
+from netra.agents.reporting.wording import signed
 from netra.agents.selection import selected
 from netra.analysis.peaks import MinutePeaks
 from netra.catalog.prices import RATE_NAMES
@@ -99,9 +100,11 @@ def _forecast(
                 f" {peaks[0].value * (1 + growth):,.0f} requests; whether the limits allow it"
                 " cannot be said without them."
             )
+        else:
+            said.append("What happens to rate limits cannot be said: no busiest minute is known.")
     short = "insufficient_data" if needs else "answered"
     says = " ".join(said) or "The workload cannot say what growth costs."
-    text = f"What happens if usage grows by {format_value(growth, 'share')}"
+    text = f"What happens if usage changes by {signed(growth)}"
     return Answer(
         status=short,
         text=text,
@@ -120,7 +123,7 @@ def _grown(figure: Figure, growth: float, label: str) -> Figure:
         value=None if figure.value is None else figure.value * factor,
         interval=scaled,
         method=f"x {factor:g}: more requests of the same mix; {figure.method}",
-        label=f"{label}, grown by {format_value(growth, 'share')}",
+        label=f"{label}, usage {signed(growth)}",
     )
 
 
