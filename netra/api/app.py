@@ -6,6 +6,7 @@ import contextlib
 from collections.abc import AsyncIterator
 
 from litestar import Litestar, Router
+from litestar.config.cors import CORSConfig
 from litestar.datastructures import State
 from litestar.di import Provide
 
@@ -26,6 +27,17 @@ from netra.settings import Settings, current
 
 def _services(state: State) -> Services:
     return state.services
+
+
+def _cors(settings: Settings) -> CORSConfig | None:
+    """Pages of the origins in the settings may call the API; a key is sent, never a cookie."""
+    if not settings.api.allowed_origins:
+        return None
+    return CORSConfig(
+        allow_origins=list(settings.api.allowed_origins),
+        allow_headers=["Authorization", "Content-Type", "Idempotency-Key", "Last-Event-ID"],
+        expose_headers=["X-Request-ID", "Idempotency-Replayed", "Location"],
+    )
 
 
 def create_app(settings: Settings | None = None) -> Litestar:
@@ -63,6 +75,7 @@ def create_app(settings: Settings | None = None) -> Litestar:
         middleware=[Authenticate()],
         exception_handlers={Exception: problems.respond},
         request_max_body_size=settings.api.max_body_bytes,
+        cors_config=_cors(settings),
         openapi_config=describe.openapi(),
         logging_config=None,
     )

@@ -17,6 +17,7 @@ from psycopg_pool import AsyncConnectionPool
 from netra.api.outgoing import Outgoing
 from netra.engine.submit import Draft, Submitted, submit
 from netra.errors import Conflict, Problem
+from netra.progress.background import end
 from netra.store.postgres import AsyncConnection, checkout
 from netra.store.queue import FactMessage
 
@@ -44,9 +45,7 @@ class Intake:
         ]
 
     async def close(self) -> None:
-        for writer in self._writers:
-            writer.cancel()
-        await asyncio.gather(*self._writers, return_exceptions=True)
+        await end(self._writers)
 
     async def submit(self, draft: Draft) -> Submitted:
         """Writes one job that depends on nothing else in the database.

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from psycopg_pool import AsyncConnectionPool
 
 from netra.errors import NetraError
+from netra.progress.background import end
 from netra.settings import Progress
 from netra.store import queue
 from netra.store.postgres import AsyncConnection, checkout
@@ -42,6 +43,7 @@ class Outgoing:
         self._waiting: list[FactMessage] = []
         self._published: list[FactMessage] = []
         self._wake = asyncio.Event()
+        self._closing = False
         self._tasks: list[asyncio.Task[None]] = []
 
     def start(self) -> None:
@@ -52,10 +54,10 @@ class Outgoing:
 
     async def close(self) -> None:
         """Sends what is waiting, then stops."""
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
-        await self._publish()
+        self._closing = True
+        self._wake.set()
+        await asyncio.wait(self._tasks, timeout=2 * _PUBLISH_S)
+        await end(self._tasks)
         await self._mark()
 
     def send(self, facts: Sequence[FactMessage]) -> None:
@@ -64,7 +66,7 @@ class Outgoing:
         self._wake.set()
 
     async def _publish_forever(self) -> None:
-        while True:
+        while self._waiting or not self._closing:
             await self._wake.wait()
             self._wake.clear()
             try:
@@ -87,7 +89,7 @@ class Outgoing:
                 self._published.extend(facts)
 
     async def _mark_forever(self) -> None:
-        while True:
+        while not self._closing:
             await asyncio.sleep(_MARK_S)
             await self._mark()
 

@@ -15,8 +15,9 @@ from litestar.exceptions import WebSocketDisconnect
 
 from netra.api.access import Principal, key_in
 from netra.api.services import Served, Services
-from netra.errors import InvalidInput, NetraError, Unauthorized
+from netra.errors import InvalidInput, NetraError, StoreUnavailable, Unauthorized
 from netra.logging import bind
+from netra.progress.background import end
 from netra.progress.follow import Follower
 from netra.progress.message import Position
 from netra.schemas.socket import (
@@ -36,8 +37,10 @@ log = logging.getLogger(__name__)
 
 #: A connection that has not said who it is by then is closed, seconds.
 AUTH_S = 30.0
-#: Close codes: 4000 and the HTTP status.
+#: Close codes: 4000 and the HTTP status; the protocol's own "try again later".
 UNAUTHORIZED = 4401
+FORBIDDEN = 4403
+TRY_AGAIN = 1013
 #: Jobs and batches that one connection follows at most.
 _FOLLOWED = 5000
 _SNAPSHOT_JOBS = 1000
@@ -59,7 +62,7 @@ async def follow(socket: WebSocket[Any, Any, Any], services: Served) -> None:
     headers = socket.headers
     allowed = services.settings.api.allowed_origins
     if not origin_allowed(headers.get("origin"), headers.get("host"), allowed):
-        await socket.close(code=4403, reason="this origin may not connect")
+        await socket.close(code=FORBIDDEN, reason="this origin may not connect")
         return
     await socket.accept()
     try:
@@ -75,6 +78,10 @@ async def follow(socket: WebSocket[Any, Any, Any], services: Served) -> None:
         await _refuse(socket, f"no key within {AUTH_S:g} s")
     except Unauthorized as e:
         await _refuse(socket, e.detail)
+    except StoreUnavailable as e:
+        # An error on an open connection would leave the client waiting for facts.
+        with contextlib.suppress(WebSocketDisconnect, RuntimeError):
+            await socket.close(code=TRY_AGAIN, reason=e.detail[:120])
 
 
 async def _introduced(socket: WebSocket[Any, Any, Any], services: Services) -> Principal | None:
@@ -132,12 +139,11 @@ class Connection:
         try:
             await asyncio.wait({sending, reading}, return_when=asyncio.FIRST_COMPLETED)
         finally:
-            for task in (sending, reading):
-                task.cancel()
-            ended = await asyncio.gather(sending, reading, return_exceptions=True)
+            await end((sending, reading))
             await self.follower.close()
-        for error in ended:
-            if isinstance(error, Unauthorized):
+        for task in (sending, reading):
+            error = None if task.cancelled() else task.exception()
+            if isinstance(error, Unauthorized | StoreUnavailable):
                 raise error
             if isinstance(error, Exception) and not isinstance(error, WebSocketDisconnect):
                 log.debug("socket closed: %r", error)
@@ -157,7 +163,7 @@ class Connection:
                 continue
             try:
                 await self._answer(message)
-            except Unauthorized:
+            except (Unauthorized, StoreUnavailable):
                 raise
             except NetraError as e:
                 job_id, batch_id = (

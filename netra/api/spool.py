@@ -14,7 +14,9 @@ from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
 from litestar import Request
+from litestar.exceptions import InternalServerException
 
+from netra.errors import InvalidInput
 from netra.settings import Api, Settings
 from netra.store import postgres
 
@@ -36,7 +38,7 @@ async def spooled(request: Request[Any, Any, Any], settings: Api) -> AsyncIterat
         with os.fdopen(handle, "wb") as file:
             size = 0
             piece = bytearray()
-            async for chunk in request.stream():
+            async for chunk in _body(request):
                 piece += chunk
                 size += len(chunk)
                 if len(piece) >= _PIECE:
@@ -46,6 +48,14 @@ async def spooled(request: Request[Any, Any, Any], settings: Api) -> AsyncIterat
         yield path if size else None
     finally:
         path.unlink(missing_ok=True)
+
+
+async def _body(request: Request[Any, Any, Any]) -> AsyncIterator[bytes]:
+    try:
+        async for chunk in request.stream():
+            yield chunk
+    except InternalServerException as e:
+        raise InvalidInput("the upload ended before all of the body had come") from e
 
 
 @dataclass(frozen=True)

@@ -61,17 +61,21 @@ class WorkloadController(Controller):
         filename: Filename = None,
     ) -> WorkloadAnswer:
         """From the file in the body, or without events if there is none. A file that cannot be
-        ingested leaves no workload behind."""
+        ingested leaves no workload behind; a workload that is still empty is filled."""
         _check_name(name)
         async with spooled(request, services.settings.api) as file:
             async with checkout(services.pool) as connection:
-                workload_id = await workloads.create(connection, request.user.tenant_id, name)
+                workload_id, created = await workloads.create(
+                    connection, request.user.tenant_id, name, fill=file is not None
+                )
             summary = None
             if file is not None:
                 upload = Upload(file, filename, format, start)
                 try:
                     summary = await _load(services, request.user, workload_id, upload)
                 except BaseException:
+                    if not created:
+                        raise
                     async with checkout(services.pool) as connection:
                         await workloads.discard(connection, workload_id)
                     raise

@@ -14,6 +14,7 @@ import random
 from collections import defaultdict
 
 from netra.errors import NetraError
+from netra.progress.background import end
 from netra.progress.broadcast import Broadcast, BroadcastLost
 from netra.progress.follow import Follower
 from netra.progress.message import Position, read
@@ -68,9 +69,7 @@ class Hub:
             follower.wake()
 
     async def close(self) -> None:
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await end(self._tasks)
         await self.broadcast.close()
 
     async def tune(self, channel: str, follower: Follower, batch_id: str | None = None) -> None:

@@ -7,7 +7,6 @@ from typing import Any
 from uuid import UUID
 
 import msgspec
-import psycopg
 from psycopg import sql
 
 from netra.errors import Conflict, Problem
@@ -55,26 +54,35 @@ class Readable:
     ingesting: bool
 
 
-async def create(connection: AsyncConnection, tenant_id: str, name: str) -> UUID:
-    """An empty workload.
+async def create(
+    connection: AsyncConnection, tenant_id: str, name: str, *, fill: bool
+) -> tuple[UUID, bool]:
+    """An empty workload, and whether it is new.
+
+    Args:
+        fill: take the workload of this name if it never got an event and nobody is ingesting:
+            whoever made it may have died before its file was in.
 
     Raises:
         Conflict: the tenant has one of this name.
     """
     workload_id = new_id()
-    try:
-        await connection.execute(
-            "INSERT INTO workloads (id, tenant_id, name) VALUES (%s, %s, %s)",
-            [workload_id, tenant_id, name],
-        )
-    except psycopg.errors.UniqueViolation as e:
-        problem = Problem(
-            where="name",
-            problem="the name is taken; append to that workload, or choose another",
-            got=name,
-        )
-        raise Conflict(f"there is a workload {name!r} already", [problem]) from e
-    return workload_id
+    cursor = await connection.execute(
+        "INSERT INTO workloads (id, tenant_id, name) VALUES (%s, %s, %s)"
+        " ON CONFLICT (tenant_id, name) WHERE deleted_at IS NULL DO NOTHING",
+        [workload_id, tenant_id, name],
+    )
+    if cursor.rowcount:
+        return workload_id, True
+    there = await readable(connection, tenant_id, name)
+    if fill and there is not None and there.events == 0 and not there.ingesting:
+        return there.id, False
+    problem = Problem(
+        where="name",
+        problem="the name is taken; append to that workload, or choose another",
+        got=name,
+    )
+    raise Conflict(f"there is a workload {name!r} already", [problem])
 
 
 async def discard(connection: AsyncConnection, workload_id: UUID) -> None:
@@ -97,7 +105,8 @@ async def page(
     """At most `n` workloads, newest first, older than `before`; without their ingests."""
     narrowed = sql.SQL("AND w.id < %(before)s") if before else sql.SQL("")
     cursor = await connection.execute(
-        _LIST.format(narrowed=narrowed), {"tenant": tenant_id, "before": before, "n": n, "stale_s": STALE_S}
+        _LIST.format(narrowed=narrowed),
+        {"tenant": tenant_id, "before": before, "n": n, "stale_s": STALE_S},
     )
     return [msgspec.convert(row, Workload) for row in await cursor.fetchall()]
 

@@ -83,6 +83,14 @@ def test_a_request_is_named_in_its_answer(http: httpx.Client) -> None:
     assert own.headers["x-request-id"] != "not ours!"
 
 
+def test_pages_of_allowed_origins_may_call(http: httpx.Client) -> None:
+    asked = {"Access-Control-Request-Method": "POST", "Origin": "https://console.example"}
+    allowed = http.options("/api/v1/jobs", headers=asked)
+    assert allowed.headers["access-control-allow-origin"] == "https://console.example"
+    denied = http.options("/api/v1/jobs", headers={**asked, "Origin": "https://evil.example"})
+    assert "access-control-allow-origin" not in denied.headers
+
+
 def test_the_schema_describes_every_route_with_examples(http: httpx.Client) -> None:
     schema = http.get("/schema").json()
     assert schema["openapi"].startswith("3.")

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import io
 import os
+import socket
 import threading
+import time
 from typing import Any
 
 import httpx
@@ -148,9 +150,39 @@ def test_a_name_is_a_tenants_own_and_there_once(call: Any) -> None:
     a, b = call(), call()
     assert create(a.http, "chat").status_code == 201
     assert create(b.http, "chat").status_code == 201
-    told = problem(create(a.http, "chat", EVENTS), 409)
-    assert told["errors"][0]["where"] == "name"
-    assert a.http.get("/api/v1/workloads/chat").json()["events"] == 0
+    assert problem(create(a.http, "chat"), 409)["errors"][0]["where"] == "name"
+    assert create(a.http, "chat", EVENTS).status_code == 201
+    for content in (b"", EVENTS, EVENTS[:-5]):
+        assert problem(create(a.http, "chat", content), 409)["errors"][0]["where"] == "name"
+    assert b.http.get("/api/v1/workloads/chat").json()["events"] == 0
+
+
+def test_a_create_whose_server_died_can_be_sent_again(caller: Caller, pg: Connection) -> None:
+    workload = create(caller.http, "chat").json()["workload"]["id"]
+    pg.execute(
+        "INSERT INTO ingests (id, tenant_id, workload_id, source_name, heartbeat_at)"
+        " VALUES (%s, %s, %s, 'x', now() - interval '10 min')",
+        [new_id(), caller.tenant, workload],
+    )
+    problem(create(caller.http, "chat", b"what is this"), 422)
+    again = create(caller.http, "chat", EVENTS)
+    assert again.status_code == 201
+    assert (again.json()["workload"]["id"], again.json()["workload"]["events"]) == (workload, 20)
+
+
+def test_an_upload_that_breaks_off_leaves_nothing(
+    caller: Caller, address: str, api_settings: Settings
+) -> None:
+    host, _, port = address.partition(":")
+    with socket.create_connection((host, int(port))) as raw:
+        head = f"POST /api/v1/workloads?name=cut HTTP/1.1\r\nHost: x\r\nX-API-Key: {caller.key}\r\n"
+        raw.sendall(f"{head}Content-Length: 1000000\r\n\r\n".encode() + EVENTS)
+        time.sleep(0.2)
+    until = time.monotonic() + 5
+    while os.listdir(api_settings.api.spool_dir) and time.monotonic() < until:
+        time.sleep(0.02)
+    assert os.listdir(api_settings.api.spool_dir) == []
+    problem(caller.http.get("/api/v1/workloads/cut"), 404)
 
 
 def test_workloads_are_listed_newest_first_page_by_page(http: httpx.Client) -> None:
