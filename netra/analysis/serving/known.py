@@ -25,7 +25,7 @@ def _gpu(
         memory_bytes_per_s=gb_per_s * _GB,
         flops_per_s=tflops * _TERA,
         link_bytes_per_s=link_gb_per_s * _GB,
-        link_latency_s=5e-6 if link_gb_per_s >= 200 else 10e-6,
+        link_latency_s=5e-6 if link_gb_per_s >= 200 else 20e-6,
         source=source,
     )
 

@@ -84,7 +84,7 @@ def least_squares(
             damping *= 4
         if gained < tolerance * loss:
             break
-    covariance = np.linalg.inv(slopes.T @ slopes)
+    covariance: Floats = np.linalg.inv(slopes.T @ slopes).astype(np.float64)
     return LeastSquares(at=at, loss=loss, covariance=covariance, evaluations=evaluations)
 
 
@@ -104,4 +104,5 @@ def _slopes(evaluated: Callable[[Floats], Floats], at: Floats, width: Floats) ->
 
 def _step(slopes: Floats, residuals: Floats, damping: float) -> Floats:
     normal = slopes.T @ slopes
-    return np.linalg.solve(normal + damping * np.diag(np.diag(normal)), slopes.T @ residuals)
+    damped = normal + damping * np.diag(np.diag(normal))
+    return np.linalg.solve(damped, slopes.T @ residuals).astype(np.float64)

@@ -32,8 +32,8 @@ _WORKSPACE_BYTES = 2.0e9
 class Efficiencies:
     """Reached shares of the published rates, and overheads.
 
-    The defaults are the priors of every calibration, written down before any was run: typical
-    figures of well-tuned kernels, not fits to a run.
+    The defaults are typical figures of well-tuned kernels, not fits to a run: the roofline without
+    logs, and the means of the prior with them.
     """
 
     #: Of memory bandwidth, when weights are read.
@@ -46,6 +46,8 @@ class Efficiencies:
     attention: float = 0.40
     #: Of the bandwidth of links.
     link: float = 0.80
+    #: The latency of links, as a multiple of the specified one.
+    latency: float = 1.0
     #: Seconds of a step whatever is in it: launches, and what the scheduler does not hide.
     step_s: float = 1.0e-3
     #: Seconds for each sequence in a step: its sampling and bookkeeping outside the kernels.
@@ -58,10 +60,8 @@ class Parallelism:
 
     #: GPUs that share each layer.
     tensor: int = 1
-    #: Engine ranks in lockstep, each with requests of its own.
+    #: Engine ranks in lockstep, each with requests of its own; experts lie over all of them.
     data: int = 1
-    #: Whether the experts are spread over all ranks rather than split with each layer.
-    expert: bool = False
 
     @property
     def gpus(self) -> int:
@@ -119,10 +119,13 @@ class Roofline:
         return min(self.parallelism.tensor, self.model.kv_heads)
 
     @property
+    def _expert_ranks(self) -> int:
+        """Over how many ranks the experts lie; a dense model is whole on each of them."""
+        return self.parallelism.data if self.model.experts > 1 else 1
+
+    @property
     def _expert_gpus(self) -> int:
-        """Over how many GPUs the experts lie, split or spread."""
-        spread = self.parallelism.expert and self.model.experts > 1
-        return self.parallelism.gpus if spread else self.parallelism.tensor
+        return self.parallelism.tensor * self._expert_ranks
 
     @property
     def _resident_bytes(self) -> float:
@@ -132,9 +135,8 @@ class Roofline:
         return (m.total_bytes - experts) / self.parallelism.tensor + experts / self._expert_gpus
 
     def _expert_tokens(self, tokens: Floats) -> Floats:
-        """The tokens that meet at the experts: of all ranks, if the experts are spread."""
-        spread = self._expert_gpus // self.parallelism.tensor
-        return tokens * spread
+        """The tokens that meet at the experts, if the other ranks have as many."""
+        return tokens * self._expert_ranks
 
     def _weights_s(self, tokens: Floats) -> Floats:
         """Reading every weight that the step's tokens need, once.
@@ -157,21 +159,19 @@ class Roofline:
         return 2.0 * (dense + routed / self._expert_gpus) / rate
 
     def _link_s(self, tokens: Floats) -> Floats:
-        """The sums over GPUs after attention and after the MLP of each layer.
+        """What each layer sends: sums over GPUs, after attention and after the MLP.
 
-        A ring of g GPUs sends 2 (g - 1) / g of the activations over each link in as many turns.
+        A ring of g GPUs sends 2 (g - 1) / g of the activations over each link. Experts over r
+        ranks gather the tokens of all, and scatter their sums: 2 (r - 1) of one rank's.
         """
-        turns = self._ring(self.parallelism.tensor) + self._ring(self._expert_gpus)
+        e, tensor, ranks = self.efficiencies, self.parallelism.tensor, self._expert_ranks
+        turns = 2 * (2.0 * (tensor - 1) / tensor) + 2.0 * (ranks - 1)
         if not turns:
             return np.zeros_like(tokens)
-        sent = tokens * self.model.hidden * _ACTIVATION_BYTES
-        rate = self.gpu.link_bytes_per_s * self.efficiencies.link
-        latency = self.model.layers * 2.0 * self.gpu.link_latency_s
-        return self.model.layers * turns * sent / rate + latency
-
-    @staticmethod
-    def _ring(gpus: int) -> float:
-        return 2.0 * (gpus - 1) / gpus
+        sent = turns * tokens * self.model.hidden * _ACTIVATION_BYTES
+        rate = self.gpu.link_bytes_per_s * e.link
+        latency = 2.0 * self.gpu.link_latency_s * e.latency
+        return self.model.layers * (sent / rate + latency)
 
     @property
     def _sampling_s(self) -> float:

@@ -1,0 +1,232 @@
+"""Efficiencies and overheads of a deployment, fitted to what its engine logged.
+
+The parameters are the logarithms of `Efficiencies`; their prior is normal, with the means of its
+defaults and the deviations below. For given parameters all requests are simulated, and what the
+log knows is compared: the elapsed time until each first and each last token, and the mean time
+between tokens, each as a logarithm of predicted over measured. A request that the simulation
+preempts where the engine did not is an outlier, not a reason to bend the rates: residuals grow
+like the square root of themselves beyond one deviation (pseudo-Huber, Charbonnier et al., ICIP
+1994). The requests of a kind share their causes: together they weigh as ten independent ones.
+
+Of requests that are not observed only arrivals and token counts are read. Cost: some hundred
+simulations.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+
+from netra.analysis.compiled import Bools, Floats
+from netra.analysis.serving.deployment import Deployment
+from netra.analysis.serving.least_squares import least_squares
+from netra.analysis.serving.roofline import Efficiencies
+from netra.analysis.serving.run_log import RunLog
+from netra.analysis.serving.simulator import Service
+from netra.errors import InsufficientData
+
+#: Standard deviations of the priors, of logarithms: kernels that read memory differ by a tenth,
+#: products by a fifth; what a layer of software adds is known to a factor of three.
+PRIOR_DEVIATIONS: Final[dict[str, float]] = {
+    "weights": 0.10,
+    "products": 0.20,
+    "kv": 0.15,
+    "attention": 0.50,
+    "link": 0.50,
+    "latency": 1.00,
+    "step_s": 1.00,
+    "sequence_s": 1.00,
+}
+
+#: Fewer finished requests say too little about seven parameters.
+LEAST_FINISHED: Final = 50
+
+_RESIDUAL_DEVIATION = 0.04
+_INDEPENDENT = 10.0
+_WIDTH = 0.03
+#: Elapsed times below this (s) are compared as if they were this.
+_LEAST_ELAPSED_S = 0.1
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Observed:
+    """What a fit may see of a log; shape (n,) each."""
+
+    #: Whose queueing, first token and last token are seen.
+    queued: Bools
+    first_token: Bools
+    last_token: Bools
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Calibration:
+    """What was fitted."""
+
+    efficiencies: Efficiencies
+    #: Of the fitted parameters' logarithms, prior included; the others keep their defaults.
+    deviations: dict[str, float]
+    #: Requests whose last token was seen.
+    finished: int
+    #: Simulations that the search took.
+    simulations: int
+
+
+def observed_first(log: RunLog, count: int) -> Observed:
+    """All of the first requests by arrival, nothing of the others."""
+    seen = np.arange(len(log)) < count
+    return Observed(
+        queued=seen & np.isfinite(log.queued_s),
+        first_token=seen & np.isfinite(log.first_token_s),
+        last_token=seen & np.isfinite(log.last_token_s),
+    )
+
+
+def observed_until_completion(log: RunLog, completions: int) -> Observed:
+    """Every event until so many requests have finished.
+
+    Raises:
+        InsufficientData: fewer have finished in all.
+    """
+    finished = np.sort(log.last_token_s[np.isfinite(log.last_token_s)])
+    if len(finished) < completions:
+        raise InsufficientData(
+            f"{len(finished)} requests have finished, not {completions}",
+            needs=[f"{completions} finished requests"],
+        )
+    until = finished[completions - 1]
+    return Observed(
+        queued=log.queued_s <= until,
+        first_token=log.first_token_s <= until,
+        last_token=log.last_token_s <= until,
+    )
+
+
+def calibrate(log: RunLog, deployment: Deployment, observed: Observed) -> Calibration:
+    """The most probable efficiencies of a deployment, given what is observed of a run on it.
+
+    Raises:
+        InsufficientData: too few requests have times.
+    """
+    finished = int(np.count_nonzero(observed.last_token & observed.first_token))
+    if finished < LEAST_FINISHED:
+        raise InsufficientData(
+            f"{finished} finished requests with times, of {len(log)}",
+            needs=[f"at least {LEAST_FINISHED} finished requests with queued, first-token and "
+                   "last-token times in the part that is fitted"],
+        )  # fmt: skip
+    names = _fitted_names(deployment)
+    defaults = _fixed(deployment)
+    measured = _Measured.of(log, observed)
+
+    def with_parameters(at: Floats) -> Efficiencies:
+        values = {name: float(np.exp(v)) for name, v in zip(names, at, strict=True)}
+        return dataclasses.replace(defaults, **values)
+
+    def residuals(at: Floats) -> Floats:
+        return measured.residuals(predict(log, deployment, with_parameters(at)))
+
+    found = least_squares(
+        residuals,
+        prior=np.log([getattr(defaults, name) for name in names]),
+        deviation=np.array([PRIOR_DEVIATIONS[name] for name in names]),
+        width=np.full(len(names), _WIDTH),
+    )
+    deviations = np.sqrt(np.diag(found.covariance))
+    return Calibration(
+        efficiencies=with_parameters(found.at),
+        deviations={name: float(d) for name, d in zip(names, deviations, strict=True)},
+        finished=finished,
+        simulations=found.evaluations,
+    )
+
+
+def predict(log: RunLog, deployment: Deployment, efficiencies: Efficiencies) -> Service:
+    """All requests of a log, from their arrivals and token counts alone; times from the first."""
+    elapsed = log.arrival_s - log.arrival_s[0]
+    return deployment.serve(elapsed, log.input_tokens, log.output_tokens, efficiencies)
+
+
+def transferred(
+    efficiencies: Efficiencies, *, source: Deployment, target: Deployment
+) -> Efficiencies:
+    """The efficiencies for another model on the same GPU.
+
+    What a run without links cannot reveal of them, or what is stated of the target's, is not
+    taken over.
+
+    Raises:
+        InsufficientData: the target has links, and nothing says how fast they are.
+    """
+    if target.has_links and not source.has_links and not target.link_measured:
+        raise InsufficientData(
+            "a run on single GPUs says nothing of the links between them",
+            needs=["link_gbs: the bus bandwidth that an all-reduce between the GPUs achieves"],
+        )
+    defaults = _fixed(target)
+    link = defaults.link if target.link_measured or not source.has_links else efficiencies.link
+    latency = efficiencies.latency if source.has_links else defaults.latency
+    return dataclasses.replace(efficiencies, link=link, latency=latency)
+
+
+def _fitted_names(deployment: Deployment) -> list[str]:
+    left_out: set[str] = set()
+    if not deployment.has_links:
+        left_out = {"link", "latency"}
+    elif deployment.link_measured:
+        left_out = {"link"}
+    return [name for name in PRIOR_DEVIATIONS if name not in left_out]
+
+
+def _fixed(deployment: Deployment) -> Efficiencies:
+    """The defaults; a measured bandwidth is reached by definition."""
+    return Efficiencies(link=1.0) if deployment.link_measured else Efficiencies()
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class _Measured:
+    """The observed part of a log, on the clock of its arrivals."""
+
+    observed: Observed
+    first_token_s: Floats
+    last_token_s: Floats
+    tpot_s: Floats
+    #: Requests of more than one token whose first and last ones are seen.
+    paced: Bools
+
+    @classmethod
+    def of(cls, log: RunLog, observed: Observed) -> _Measured:
+        """The clocks agree when a request was queued at once: at the least difference."""
+        seen = observed.queued
+        start = float((log.queued_s[seen] - log.arrival_s[seen]).min()) + log.arrival_s[0]
+        both = observed.last_token & observed.first_token & (log.output_tokens > 1)
+        return cls(
+            observed=observed,
+            first_token_s=log.first_token_s - start,
+            last_token_s=log.last_token_s - start,
+            tpot_s=log.tpot_s,
+            paced=both,
+        )
+
+    def residuals(self, service: Service) -> Floats:
+        """In deviations; the last entries are those of the paces."""
+        first, last, paced = self.observed.first_token, self.observed.last_token, self.paced
+        return np.concatenate(
+            [
+                _weighed(_elapsed_ratio(service.first_token_s, self.first_token_s)[first]),
+                _weighed(_elapsed_ratio(service.finish_s, self.last_token_s)[last]),
+                _weighed(np.log(service.tpot_s[paced] / self.tpot_s[paced])),
+            ]
+        )
+
+
+def _elapsed_ratio(predicted: Floats, measured: Floats) -> Floats:
+    return np.log(np.maximum(predicted, _LEAST_ELAPSED_S) / np.maximum(measured, _LEAST_ELAPSED_S))
+
+
+def _weighed(logs: Floats) -> Floats:
+    z = logs / _RESIDUAL_DEVIATION
+    bounded = np.sign(z) * np.sqrt(2 * (np.sqrt(1 + z * z) - 1))
+    return bounded * np.sqrt(_INDEPENDENT / max(len(z), 1))
