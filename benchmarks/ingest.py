@@ -30,7 +30,8 @@ from benchmarks.stores import stores
 from netra.ids import new_id
 from netra.ingest import generate
 from netra.ingest.load import load
-from netra.ingest.read import read
+from netra.ingest.merge import merged
+from netra.ingest.trace import Trace
 from netra.settings import Settings
 from netra.store import clickhouse, event_dedupe, events, postgres
 from netra.store.events import Scope
@@ -93,7 +94,7 @@ def measure(rows: int = ROWS) -> dict[str, Any]:
         for suffix in ("parquet", "csv"):
             path = Path(folder) / f"events.{suffix}"
             generate.write(path, rows)
-            batches = list(read(path)[1])
+            batches = [piece.batch for piece in merged(Trace(path).pieces)]
             best = _in_turns(
                 lambda path=path: bench.ingest(path, rows),
                 lambda batches=batches: bench.bare_insert(batches, rows),

@@ -21,6 +21,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from netra.errors import Conflict, NetraError, Problem, StoreUnavailable
+from netra.ingest.merge import INSERT_ROWS, merged
 from netra.ingest.prefetch import prefetched
 from netra.ingest.trace import MAX_LINE_BYTES, Piece, Trace
 from netra.store import event_dedupe, events
@@ -52,6 +53,7 @@ def load(
     start: datetime | None = None,
     progress: Progress | None = None,
     max_line_bytes: int = MAX_LINE_BYTES,
+    insert_rows: int = INSERT_ROWS,
     stale_s: float = ingests.STALE_S,
 ) -> Outcome:
     """Loads `file`. Blocks: run it in a thread.
@@ -88,7 +90,7 @@ def load(
             first_row=begun.first_row,
             max_line_bytes=max_line_bytes,
         )
-        return work.run(trace)
+        return work.run(trace, insert_rows)
     except BaseException as e:
         work.undo(e)
         raise
@@ -119,9 +121,9 @@ class _Load:
         self._max_us: int | None = None
         self._beaten = time.monotonic()
 
-    def run(self, trace: Trace) -> Outcome:
+    def run(self, trace: Trace, insert_rows: int) -> Outcome:
         self._check_kind(trace.info.anchored)
-        with prefetched(trace.pieces) as pieces:
+        with prefetched(merged(trace.pieces, insert_rows), ahead=1) as pieces:
             for piece in pieces:
                 self._insert(piece, trace.info.bytes)
         new = self._new_events()

@@ -37,6 +37,7 @@ load(
     client=clickhouse.connect(ClickHouse(url=urls[0])),
     pg=postgres.connect(Database(url=urls[1]), "victim"),
     progress=hang,
+    insert_rows=20_000,
 )
 """
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import pyarrow as pa
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from netra.ingest.attributes import ATTRIBUTE_MAP
@@ -68,6 +68,7 @@ def _one_by_one(kind: Kind, values: list[Any]) -> pa.Array | None:
 
 
 @pytest.mark.parametrize("name", _KINDS)
+@settings(deadline=None)
 @given(column=_COLUMNS)
 def test_bulk_agrees_with_the_reference(name: str, column: pa.Array) -> None:
     kind = _KINDS[name]
@@ -81,6 +82,7 @@ def test_bulk_agrees_with_the_reference(name: str, column: pa.Array) -> None:
     assert found.equals(expected), (found, expected)
 
 
+@settings(deadline=None)
 @given(st.lists(st.none() | st.lists(st.integers(0, 2**64 - 1))))
 def test_hash_lists_from_arrow_and_from_json(lists: list[list[int] | None]) -> None:
     expected = [v or [] for v in lists]
@@ -93,6 +95,7 @@ def test_hash_lists_from_arrow_and_from_json(lists: list[list[int] | None]) -> N
     assert HASH_LIST.bulk(text).to_pylist() == expected
 
 
+@settings(deadline=None)
 @given(st.lists(st.none() | st.dictionaries(st.text(max_size=3), st.text(max_size=3), max_size=3)))
 def test_attributes_from_arrow_and_from_json(maps: list[dict[str, str] | None]) -> None:
     expected = [m or {} for m in maps]

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from netra.ingest import generate
@@ -106,6 +106,7 @@ def test_repeated_content_is_numbered(tmp_path: Path) -> None:
     assert (second, third) == (f"{first}-1", f"{first}-2")
 
 
+@settings(deadline=None)
 @given(st.lists(st.lists(st.integers(0, 6), max_size=9), max_size=12))
 def test_occurrences_against_a_counter(calls: list[list[int]]) -> None:
     occurrences, seen = Occurrences(), Counter[int]()

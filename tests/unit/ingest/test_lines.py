@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from netra.ingest.lines import blocks, last_line_end, last_record_end
 
 
+@settings(deadline=None)
 @given(
     lines=st.lists(st.text("ab\u00e9 ,", max_size=12), max_size=30),
     block_bytes=st.integers(16, 64),
@@ -31,6 +32,7 @@ def test_lines_come_back_whole_and_numbered(
     assert all(b.data.endswith(b"\n") for b in found[:-1])
 
 
+@settings(deadline=None)
 @given(st.lists(st.sampled_from(["a", ",", '"', "\n", '""']), max_size=40).map("".join))
 def test_a_record_ends_at_a_line_feed_outside_quotes(text: str) -> None:
     data = text.encode()

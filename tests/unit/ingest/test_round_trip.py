@@ -8,7 +8,7 @@ from typing import Any
 
 import pyarrow as pa
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from netra.errors import InvalidInput
@@ -40,6 +40,7 @@ def _plain(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
 
 
 @pytest.mark.parametrize("suffix", ["csv", "jsonl", "parquet"])
+@settings(deadline=None)
 @given(events=st.lists(_EVENT, min_size=1, max_size=6))
 def test_round_trip(tmp_path_factory, suffix: str, events: list[dict[str, Any]]) -> None:
     path = Path(tmp_path_factory.getbasetemp()) / f"round-trip.{suffix}"
