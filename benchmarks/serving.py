@@ -11,6 +11,7 @@ from __future__ import annotations
 import csv
 import dataclasses
 import json
+import resource
 import statistics
 import subprocess
 import sys
@@ -20,16 +21,23 @@ from datetime import datetime
 from typing import Any
 
 import numpy as np
+import psutil
 
+from netra.analysis.serving.fit_report import serving_fit
 from netra.analysis.serving.known import known_gpu, known_model
 from netra.analysis.serving.roofline import Parallelism, Roofline
 from netra.analysis.serving.settings import EngineSettings, Fleet, Routing
 from netra.analysis.serving.simulator import Service, simulate
 from tests.shared_data import shared_data_dir
+from tests.unit.analysis.serving.runs import LINK_GBS, RUNS, load
 
 _REPLICAS = 16
 _LOAD = 0.8
 _RUNS = 5
+_PAIRS = (
+    ("rtxpro6000-llama-3.1-8b", "rtxpro6000-qwen3-32b"),
+    ("rtxpro6000-qwen3-32b", "rtxpro6000-llama-3.1-8b"),
+)
 _COLD = """
 import time, numpy as np
 from netra.analysis.serving.settings import EngineSettings, Fleet
@@ -45,6 +53,15 @@ print(time.perf_counter() - began)
 
 
 def main() -> None:
+    busy_s, own_s = _busy_s(), _own_s()
+    figures = _speed() | {"vllm": _vllm()} | {"cross": _cross()}
+    others = max(0.0, (_busy_s() - busy_s) - (_own_s() - own_s))
+    print(f"processor seconds: {_own_s() - own_s:.0f} of this benchmark, {others:.0f} of others")
+    print(json.dumps(figures))
+
+
+def _speed() -> dict[str, Any]:
+    """Requests and steps a second, native and compressed, and the time to compile."""
     arrival, prompt, output = _trace()
     roofline = Roofline(
         model=dataclasses.replace(known_model("meta-llama/Llama-3.1-70B"), weight_bytes=1.0),
@@ -55,18 +72,18 @@ def main() -> None:
         max_num_seqs=256, max_num_batched_tokens=8192, kv_blocks=roofline.kv_tokens() // 16
     )
     table = roofline.tabulate(max_tokens=8192, max_sequences=256)
-    print(f"engine: {engine}; routing: round-robin; seed: none is needed")
+    print(f"{engine}; {_REPLICAS} replicas; no routing here draws numbers, so no seed matters")
 
     def timed(arrival_s: Any, routing: Routing) -> tuple[Service, float]:
         fleet = Fleet(engine=engine, replicas=_REPLICAS, routing=routing)
+        # The first call loads the compiled code.
+        service = simulate(arrival_s, prompt, output, fleet=fleet, table=table)
         times: list[float] = []
-        while True:
+        for _ in range(_RUNS):
             began = time.perf_counter()
             service = simulate(arrival_s, prompt, output, fleet=fleet, table=table)
             times.append(time.perf_counter() - began)
-            # The first one loads the compiled code.
-            if len(times) == _RUNS + 1:
-                return service, statistics.median(times[1:])
+        return service, statistics.median(times)
 
     compile_s, cached_s = _compile_s()
     saturated, _ = timed(np.zeros_like(arrival), "round-robin")
@@ -75,7 +92,7 @@ def main() -> None:
     rate = (high - low) / float(finish[high] - finish[low])
     compressed = arrival * (len(arrival) / float(arrival[-1])) / (_LOAD * rate)
     print(f"saturated: {rate:.1f} requests/s; arrivals compressed to {_LOAD * rate:.1f}/s")
-    out: dict[str, Any] = {}
+    out: dict[str, Any] = {"compile_s": compile_s, "cached_s": cached_s}
     for name, arrival_s, routing in (
         ("requests_per_s", compressed, "round-robin"),
         ("requests_per_s_native", arrival, "round-robin"),
@@ -92,7 +109,44 @@ def main() -> None:
             f"p95 TPOT {np.nanpercentile(service.tpot_s, 95) * 1e3:.1f} ms, "
             f"{int(service.preemptions.sum())} preemptions"
         )
-    print(json.dumps(out | {"compile_s": compile_s, "cached_s": cached_s}))
+    return out
+
+
+def _vllm() -> dict[str, Any]:
+    """Each run: fitted on the first half, and on all events before the 75th completion."""
+    found: dict[str, Any] = {}
+    for run in RUNS:
+        began = time.perf_counter()
+        halves = serving_fit(*load(run))
+        fit_s = time.perf_counter() - began
+        unfinished = serving_fit(*load(run), until_completion=75)
+        found[run] = _rounded(halves) | {
+            "unfinished": _rounded(unfinished),
+            "fit_s": round(fit_s, 3),
+        }
+        print(f"{run}: {json.dumps(found[run])}")
+    return found
+
+
+def _cross() -> dict[str, Any]:
+    """Each model from the other's run on the same GPUs, with the bandwidth of their link."""
+    found: dict[str, Any] = {}
+    for source, target in _PAIRS:
+        report = serving_fit(*load(source, LINK_GBS), other=load(target, LINK_GBS))
+        found[f"{source}->{target}"] = _rounded(report) | {"link_gbs": LINK_GBS}
+        print(f"{source}->{target}: {json.dumps(found[f'{source}->{target}'])}")
+    return found
+
+
+def _rounded(report: dict[str, Any]) -> dict[str, Any]:
+    def rounded(errors: dict[str, float]) -> dict[str, float]:
+        return {name: round(error, 4) for name, error in errors.items()}
+
+    return {
+        "relative_error": rounded(report["relative_error"]),
+        "ttft_p90_error_of_mean_latency": round(report["ttft_p90_error_of_mean_latency"], 4),
+        "carry_forward_error": rounded(report["carry_forward_error"]),
+    }
 
 
 def _trace() -> tuple[Any, Any, Any]:
@@ -121,6 +175,16 @@ def _compile_s() -> tuple[float, float]:
             )
             took.append(round(float(run.stdout), 2))
     return took[0], took[1]
+
+
+def _busy_s() -> float:
+    times = psutil.cpu_times()
+    return sum(times) - times.idle - getattr(times, "iowait", 0.0)
+
+
+def _own_s() -> float:
+    used = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
+    return sum(one.ru_utime + one.ru_stime for one in used)
 
 
 if __name__ == "__main__":

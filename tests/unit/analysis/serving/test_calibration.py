@@ -72,7 +72,7 @@ def test_the_truth_that_made_a_log_is_found() -> None:
         step = {"tokens": tokens, "sequences": sequences, "kv_tokens": kv_tokens, "pairs": 0.0}
         true_s = deployment.table(TRUTH).step_s(**step)
         found_s = deployment.table(found.efficiencies).step_s(**step)
-        assert found_s == pytest.approx(true_s, rel=0.1)
+        assert found_s == pytest.approx(true_s, rel=0.15)
     assert set(found.deviations) == {
         "weights", "products", "kv", "attention", "step_s", "sequence_s",
     }  # fmt: skip
