@@ -15,7 +15,7 @@ Cost: O(resamples x blocks) time; memory is bounded by `chunk_elements`.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -85,6 +85,46 @@ def block_bootstrap(
             observed totals or for some resample (a baseline of zero).
         ValueError: `sums` is not of shape (k, blocks), or `level` is not between 0 and 1.
     """
+    values = _checked(sums, level, xp)
+    totals = resampled_totals(
+        values, xp=xp, seed=seed, resamples=resamples, chunk_elements=chunk_elements
+    )
+    return _interval(values, totals, statistic, xp=xp, seed=seed, level=level)
+
+
+def block_bootstraps(
+    sums: Any,
+    statistics: Sequence[Statistic],
+    *,
+    xp: Any,
+    seed: int,
+    resamples: int = 2000,
+    level: float = 0.9,
+    chunk_elements: int = 1 << 20,
+) -> list[BootstrapInterval | None]:
+    """Several statistics of the same draws: what `block_bootstrap` gives for each of them.
+
+    None stands for a statistic that is undefined for the observed totals or for some resample.
+
+    Raises:
+        InsufficientData: fewer than `MIN_BLOCKS` blocks.
+        ValueError: `sums` is not of shape (k, blocks), or `level` is not between 0 and 1.
+    """
+    values = _checked(sums, level, xp)
+    totals = resampled_totals(
+        values, xp=xp, seed=seed, resamples=resamples, chunk_elements=chunk_elements
+    )
+    found: list[BootstrapInterval | None] = []
+    for statistic in statistics:
+        try:
+            found.append(_interval(values, totals, statistic, xp=xp, seed=seed, level=level))
+        except InsufficientData:
+            found.append(None)
+    return found
+
+
+def _checked(sums: Any, level: float, xp: Any) -> Any:
+    """`sums` as float64 of shape (k, blocks), on the namespace."""
     if not 0 < level < 1:
         raise ValueError(f"level is {level}, not between 0 and 1")
     values = xp.asarray(sums, dtype=xp.float64)
@@ -94,10 +134,14 @@ def block_bootstrap(
     if blocks < MIN_BLOCKS:
         need = f"at least {MIN_BLOCKS} blocks (hours or sessions) of traffic, there are {blocks}"
         raise InsufficientData("too few blocks to resample", needs=[need])
+    return values
+
+
+def _interval(
+    values: Any, totals: Any, statistic: Statistic, *, xp: Any, seed: int, level: float
+) -> BootstrapInterval:
+    """The percentile interval of a statistic over resampled totals, shape (k, resamples)."""
     estimate = float(statistic(xp.sum(values, axis=1, keepdims=True))[0])
-    totals = resampled_totals(
-        values, xp=xp, seed=seed, resamples=resamples, chunk_elements=chunk_elements
-    )
     drawn = statistic(totals)
     if not (math.isfinite(estimate) and bool(xp.all(xp.isfinite(drawn)))):
         raise InsufficientData(
@@ -111,8 +155,8 @@ def block_bootstrap(
         low=_quantile(ordered, tail),
         high=_quantile(ordered, 1 - tail),
         level=level,
-        blocks=blocks,
-        resamples=resamples,
+        blocks=int(values.shape[1]),
+        resamples=int(totals.shape[1]),
         seed=seed,
     )
 

@@ -14,7 +14,7 @@ STYLE = """
   --sans: system-ui, -apple-system, "Segoe UI", Roboto, "Helvetica Neue", Arial, sans-serif;
   --mono: ui-monospace, SFMono-Regular, Menlo, Consolas, "Liberation Mono", monospace;
 }
-@media (prefers-color-scheme: dark) {
+@media screen and (prefers-color-scheme: dark) {
   :root {
     --paper: #0f1419; --card: #171e26; --ink: #e4e9ee; --muted: #9aa7b4; --rule: #2a343f;
     --accent: #5cc8b8; --accent-soft: #12322f;

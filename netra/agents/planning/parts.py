@@ -18,6 +18,8 @@ from netra.analysis.split import Split, sessions_begin_at_zero, split_by_session
 #: ones keep more of how requests near each other resemble each other.
 _LENGTHS = ((3600, "hours"), (600, "10-minute blocks"), (60, "minutes"), (1, "seconds"))
 _ENOUGH_BLOCKS = 15
+#: More blocks than this make an interval no better, and the draws slower.
+MOST_BLOCKS = 5000
 #: Sessions are the blocks if so large a share of the requests names one.
 _SESSION_SHARE = 0.9
 
@@ -111,13 +113,22 @@ class Blocks:
     kind: str
 
 
-def blocks_of(traffic: PricedTraffic, rows: Mask) -> Blocks:
-    """Sessions where they are known and many enough, else stretches of time; `rows` not empty."""
+def blocks_of(traffic: PricedTraffic, rows: Mask, *, merge: bool = True) -> Blocks:
+    """Sessions where they are known and many enough, else stretches of time; `rows` not empty.
+
+    Args:
+        merge: puts sessions together where there are more than an interval needs.
+    """
     sessions = traffic.sessions.codes[rows]
     known = sessions >= 0
     if known.mean() >= _SESSION_SHARE:
         # Requests of no session stand for themselves together: one more block.
         distinct, codes = np.unique(sessions, return_inverse=True)
+        if merge and len(distinct) > MOST_BLOCKS:
+            # Sums of independent sessions are independent too, and far fewer to draw.
+            kind = f"groups of the {len(distinct):,} sessions"
+            merged = (codes % MOST_BLOCKS).astype(np.int32)
+            return Blocks(codes=merged, count=MOST_BLOCKS, kind=kind)
         if len(distinct) >= MIN_BLOCKS:
             return Blocks(codes=codes.astype(np.int32), count=len(distinct), kind="sessions")
     return time_blocks(traffic, rows)

@@ -14,7 +14,7 @@ from netra.agents.planning.baselines import Baseline
 from netra.agents.planning.parts import Blocks, blocks_of
 from netra.agents.planning.traffic import PricedTraffic
 from netra.agents.selection import in_words
-from netra.analysis.bootstrap import Statistic, block_bootstrap, relative_saving, saving
+from netra.analysis.bootstrap import block_bootstraps, relative_saving, saving
 from netra.errors import InsufficientData
 from netra.schemas.figure import Figure, Source, missing
 
@@ -134,33 +134,51 @@ def paired_saving(
         labels: of the two totals.
     """
     before, after = sums.sum(axis=1).tolist()
+    share = 1 - after / before if before else None
+    values = (before, after, before - after, share)
+    names = (*labels, "Saved", "Saved, as a share")
+    figures = [
+        missing("a baseline above zero", unit=of_unit, source=source, label=label)
+        if value is None
+        else Figure(value=value, unit=of_unit, n=n, method=method, source=source, label=label)
+        for label, value, of_unit in zip(names, values, (unit, unit, unit, "share"), strict=True)
+    ]
+    if draw is not None and blocks is not None:
+        figures = _with_intervals(figures, sums, blocks, draw)
+    return Saving(
+        baseline=figures[0], projected=figures[1], amount=figures[2], share=figures[3],
+        blocks=blocks,
+    )  # fmt: skip
 
-    def figure(label: str, value: float, unit: str, statistic: Statistic) -> Figure:
-        if draw is None or blocks is None:
-            return Figure(value=value, unit=unit, n=n, method=method, source=source, label=label)
-        drawn = block_bootstrap(
-            sums, statistic, xp=draw.xp, seed=draw.seed, resamples=draw.resamples, level=draw.level
+
+def _with_intervals(
+    figures: Sequence[Figure], sums: Floats, blocks: Blocks, draw: Draw
+) -> list[Figure]:
+    """The four figures with their intervals; without enough blocks no saving is claimed."""
+    statistics = (_first, _second, saving, relative_saving)
+    try:
+        drawn = block_bootstraps(
+            sums, statistics, xp=draw.xp, seed=draw.seed, resamples=draw.resamples,
+            level=draw.level,
+        )  # fmt: skip
+    except InsufficientData as e:
+        # What the requests cost is counted; what a change would save elsewhere is estimated.
+        lacking = [
+            missing(*e.needs, unit=f.unit, source=f.source, label=f.label) for f in figures[2:]
+        ]
+        return [*figures[:2], *lacking]
+    how = f"block bootstrap over {blocks.count} {blocks.kind}, {draw.resamples} resamples, seed"
+    return [
+        f
+        if f.value is None or interval is None
+        else msgspec.structs.replace(
+            f,
+            interval=(interval.low, interval.high),
+            level=draw.level,
+            method=f"{f.method}; {how} {draw.seed}",
         )
-        how = f"{method}; block bootstrap over {blocks.count} {blocks.kind},"
-        how += f" {draw.resamples} resamples, seed {draw.seed}"
-        return Figure(value=value, unit=unit, interval=(drawn.low, drawn.high), level=draw.level,
-                      n=n, method=how, source=source, label=label)  # fmt: skip
-
-    wanted = (
-        (labels[0], before, unit, _first),
-        (labels[1], after, unit, _second),
-        ("Saved", before - after, unit, saving),
-        ("Saved, as a share", 1 - after / before if before else 0.0, "share", relative_saving),
-    )
-    made: list[Figure] = []
-    for label, value, of_unit, statistic in wanted:
-        try:
-            if statistic is relative_saving and not before:
-                raise InsufficientData("nothing is paid", ["a baseline above zero"])
-            made.append(figure(label, value, of_unit, statistic))
-        except InsufficientData as e:
-            made.append(missing(*e.needs, unit=of_unit, source=source, label=label))
-    return Saving(baseline=made[0], projected=made[1], amount=made[2], share=made[3], blocks=blocks)
+        for f, interval in zip(figures, drawn, strict=True)
+    ]
 
 
 def nothing(unit: str, source: Source, need: str, label: str) -> Saving:

@@ -74,9 +74,6 @@ class PricedTraffic:
     eligible: Mask
     #: The cost under each of `OFFERED`; equal to `recorded` where there is no choice. (n, 3).
     costs: Floats
-    #: Input tokens, NaN where unknown; and those that each of `OFFERED` reads, (n, 3).
-    input_tokens: Floats
-    hit_tokens: Floats
     #: Events with block hashes, which a prefix cache of one's own could use.
     hashed: Mask
     #: Tokens per block where all events agree on it.
@@ -175,7 +172,6 @@ class _Reader:
             "recorded": self._prices.costs(batch),
             "cached_known": ~np.isnan(numbers(batch, "cached_input_tokens")),
             "paid": numbers(batch, "cost_usd"),
-            "input_tokens": numbers(batch, "input_tokens"),
             "hashed": hashed,
         }
         for i, where in enumerate(self._wheres):
@@ -197,7 +193,6 @@ class _Reader:
         count = self.events
         recorded = kept["recorded"]
         costs = np.repeat(recorded[:, None], len(OFFERED), axis=1)
-        hits = np.zeros((count, len(OFFERED)))
         eligible = np.zeros(count, dtype=bool)
         if requests is not None:
             chosen, refused = _explicit(requests, supply)
@@ -205,7 +200,6 @@ class _Reader:
             rows = requests.rows[chosen]
             eligible[rows] = True
             costs[rows] = _filled(requests.cost_usd[: len(OFFERED), chosen].T)
-            hits[rows] = requests.hit_tokens[: len(OFFERED), chosen].T
         return PricedTraffic(
             times_us=kept["times_us"],
             sessions=Names(codes=kept["sessions"], texts=self._sessions.texts),
@@ -217,8 +211,6 @@ class _Reader:
             paid=kept["paid"],
             eligible=eligible,
             costs=costs,
-            input_tokens=kept["input_tokens"],
-            hit_tokens=hits,
             hashed=kept["hashed"],
             block_tokens=next(iter(self._block_tokens)) if len(self._block_tokens) == 1 else None,
             left_out=left_out,

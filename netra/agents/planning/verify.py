@@ -109,7 +109,7 @@ def _spread_chart(
     traffic: PricedTraffic, rows: Mask, policy: PromptPolicy, baseline: Baseline
 ) -> Chart | None:
     """How many sessions (or stretches of time) save how much."""
-    blocks = blocks_of(traffic, rows)
+    blocks = blocks_of(traffic, rows, merge=False)
     before = np.bincount(blocks.codes, baseline.costs[rows], minlength=blocks.count)
     projected = apply_policy(policy, traffic, baseline)[rows]
     after = np.bincount(blocks.codes, projected, minlength=blocks.count)

@@ -180,7 +180,12 @@ def _item(
         "metric": stated.metric,
         "where": dict(stated.where),
         "status": verdict.status,
-        "note": verdict.note[:1].upper() + verdict.note[1:],
+        "note": _sentence(verdict.note),
         "needs": list(verdict.needs),
         "figures": [msgspec.to_builtins(f) for f in verdict.figures],
     }
+
+
+def _sentence(text: str) -> str:
+    """With a capital, unless it begins with a name such as `p95`."""
+    return text[:1].upper() + text[1:] if text[1:2].isalpha() else text

@@ -9,6 +9,7 @@ import pytest
 from netra.analysis.bootstrap import (
     MIN_BLOCKS,
     block_bootstrap,
+    block_bootstraps,
     draw_blocks,
     ratio,
     relative_saving,
@@ -149,3 +150,19 @@ def test_a_level_is_a_share(level):
 def test_one_row_of_sums_still_has_two_dimensions():
     with pytest.raises(ValueError, match="dimensions"):
         block_bootstrap(np.ones(20), saving, xp=np_xp, seed=0)
+
+
+def test_several_statistics_of_the_same_draws_are_those_of_each_alone():
+    sums = np.random.default_rng(0).gamma(2.0, 1.0, (2, 40))
+    statistics = (saving, relative_saving, ratio)
+    together = block_bootstraps(sums, statistics, xp=np_xp, seed=4, resamples=300)
+    alone = [block_bootstrap(sums, s, xp=np_xp, seed=4, resamples=300) for s in statistics]
+    assert together == alone
+
+
+@pytest.mark.filterwarnings("ignore:divide by zero")
+def test_of_several_statistics_only_the_undefined_one_is_missing():
+    sums = np.stack([np.zeros(20), np.ones(20)])
+    found = block_bootstraps(sums, (saving, relative_saving), xp=np_xp, seed=0, resamples=50)
+    assert found[0] is not None
+    assert found[1] is None
