@@ -13,7 +13,7 @@ from litestar.response import Stream
 from netra.api import paging
 from netra.api.access import Principal
 from netra.api.services import Served, Services
-from netra.errors import InvalidInput, Problem
+from netra.errors import InvalidInput, Problem, StoreUnavailable, Unauthorized
 from netra.progress.follow import Ended, Follower, Joined
 from netra.progress.message import TERMINAL, Message, Position
 
@@ -46,16 +46,23 @@ async def events(
         await follower.close()
         return Response(None, status_code=204)
     return Stream(
-        _stream(follower, joined.head.epoch),
+        _stream(follower, joined.head.epoch, services, request.user),
         media_type="text/event-stream",
         headers={"Cache-Control": "no-store", "X-Accel-Buffering": "no"},
     )
 
 
-async def _stream(follower: Follower, epoch: int) -> AsyncIterator[bytes]:
+async def _stream(
+    follower: Follower, epoch: int, services: Services, principal: Principal
+) -> AsyncIterator[bytes]:
+    held_at = services.clock.monotonic()
     try:
         yield b"retry: 1000\n\n"
         while True:
+            if services.clock.monotonic() - held_at >= HEARTBEAT_S:
+                held_at = services.clock.monotonic()
+                if not await _holds(services, principal):
+                    return
             try:
                 async with asyncio.timeout(HEARTBEAT_S):
                     message = await follower.next()
@@ -69,6 +76,17 @@ async def _stream(follower: Follower, epoch: int) -> AsyncIterator[bytes]:
                 return
     finally:
         await follower.close()
+
+
+async def _holds(services: Services, principal: Principal) -> bool:
+    """Whether the key has not been revoked, as far as anybody can tell."""
+    try:
+        await services.keys.hold(principal.key_hash)
+    except Unauthorized:
+        return False
+    except StoreUnavailable:
+        return True
+    return True
 
 
 async def _over(services: Services, principal: Principal, job: str, joined: Joined) -> bool:

@@ -41,6 +41,8 @@ AUTH_S = 30.0
 UNAUTHORIZED = 4401
 FORBIDDEN = 4403
 TRY_AGAIN = 1013
+#: Whether the key of an open connection still holds is looked up this often, seconds.
+HOLD_S = 15.0
 #: Jobs and batches that one connection follows at most.
 _FOLLOWED = 5000
 _SNAPSHOT_JOBS = 1000
@@ -123,7 +125,7 @@ async def _refuse(socket: WebSocket[Any, Any, Any], why: str) -> None:
 
 
 class Connection:
-    """One client that is known: one task reads what it asks, one sends what it gets."""
+    """One client that is known: a task reads what it asks, another sends what it gets."""
 
     def __init__(
         self, socket: WebSocket[Any, Any, Any], services: Services, principal: Principal
@@ -134,19 +136,29 @@ class Connection:
         self.follower = Follower(services.hub, principal.tenant_id)
 
     async def serve(self) -> None:
-        sending = asyncio.create_task(self._send(), name="socket-send")
-        reading = asyncio.create_task(self._receive(), name="socket-receive")
+        tasks = {
+            asyncio.create_task(self._send(), name="socket-send"),
+            asyncio.create_task(self._receive(), name="socket-receive"),
+            asyncio.create_task(self._hold(), name="socket-hold"),
+        }
         try:
-            await asyncio.wait({sending, reading}, return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
         finally:
-            await end((sending, reading))
+            await end(tasks)
             await self.follower.close()
-        for task in (sending, reading):
+        for task in tasks:
             error = None if task.cancelled() else task.exception()
             if isinstance(error, Unauthorized | StoreUnavailable):
                 raise error
             if isinstance(error, Exception) and not isinstance(error, WebSocketDisconnect):
                 log.debug("socket closed: %r", error)
+
+    async def _hold(self) -> None:
+        """Ends the connection once its key is revoked."""
+        while True:
+            await asyncio.sleep(HOLD_S)
+            with contextlib.suppress(StoreUnavailable):
+                await self.services.keys.hold(self.principal.key_hash)
 
     async def _send(self) -> None:
         while True:

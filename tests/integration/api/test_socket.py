@@ -327,6 +327,25 @@ def test_a_key_that_was_revoked_follows_nothing_more(
             hear(socket)
 
 
+def test_a_key_that_was_revoked_loses_what_it_follows(
+    caller: Caller, pg: Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("netra.api.access._CACHE_S", 0.0)
+    monkeypatch.setattr("netra.api.socket.HOLD_S", 0.1)
+    monkeypatch.setattr("netra.api.events.HEARTBEAT_S", 0.1)
+    job = caller.submit()["id"]
+    stream = events(caller, job)
+    assert next(stream)[0] == "1-1"
+    with following(caller, job) as socket:
+        assert facts(socket, 1) == [(1, 1)]
+        assert silent(socket)
+        pg.execute("UPDATE api_keys SET revoked_at = now() WHERE tenant_id = %s", [caller.tenant])
+        assert hear(socket)["slug"] == "unauthorized"
+        with pytest.raises(ConnectionClosed):
+            hear(socket)
+    assert list(stream) == []
+
+
 def test_origins_are_checked(caller: Caller, address: str) -> None:
     with pytest.raises(InvalidStatus) as refused:
         caller.socket(Origin="https://evil.example")
