@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator
 
 from rich.live import Live
@@ -30,6 +31,20 @@ def follow(netra: Netra, job_id: str, *, as_json: bool, after: Position | None =
     job = netra.jobs.get(job_id)
     _ending(job)
     return job
+
+
+def follow_and_exit(
+    netra: Netra, job_id: str, *, as_json: bool, after: Position | None = None
+) -> None:
+    """As `follow`, for a command that ends with it: the exit code is 0 if the job succeeded."""
+    try:
+        job = follow(netra, job_id, as_json=as_json, after=after)
+    except KeyboardInterrupt:
+        said = f"the job goes on; follow it again: netra job follow {job_id}"
+        output.stderr().print(said, style="dim")
+        raise
+    if job.state != "succeeded":
+        sys.exit(1)
 
 
 def _live(view: JobView, events: Iterator[Event]) -> None:

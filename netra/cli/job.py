@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Mapping
 from datetime import datetime
 from itertools import islice
@@ -81,7 +80,7 @@ def submit(
     else:
         output.stdout().print(f"submitted job {made.id}")
     if and_follow:
-        _exit(following.follow(netra, made.id, as_json=as_json))
+        following.follow_and_exit(netra, made.id, as_json=as_json)
     elif not as_json:
         output.stderr().print(f"follow it: netra job follow {made.id}", style="dim")
 
@@ -133,7 +132,7 @@ def show(job: str, as_json: bool, netra: Netra) -> None:
 @with_api
 def follow(job: str, after: str | None, as_json: bool, netra: Netra) -> None:
     """Follow JOB to its end; the exit code is 0 if it succeeds."""
-    _exit(following.follow(netra, job, as_json=as_json, after=_position(after)))
+    following.follow_and_exit(netra, job, as_json=as_json, after=_position(after))
 
 
 @job.command()
@@ -155,7 +154,7 @@ def retry(job: str, and_follow: bool, as_json: bool, netra: Netra) -> None:
     again = netra.jobs.retry(job)
     emit(again, as_json, lambda j: f"job {j.id} runs again, epoch {j.epoch}")
     if and_follow:
-        _exit(following.follow(netra, again.id, as_json=as_json))
+        following.follow_and_exit(netra, again.id, as_json=as_json)
 
 
 def jobs_table(jobs: list[Job]) -> Table | str:
@@ -219,8 +218,3 @@ def _position(text: str | None) -> Position | None:
     if not (dash and epoch.isdigit() and seq.isdigit()):
         raise click.BadParameter(f"{text!r} is not EPOCH-SEQ, e.g. 1-7", param_hint="--after")
     return Position(int(epoch), int(seq))
-
-
-def _exit(job: Job) -> None:
-    if job.state != "succeeded":
-        sys.exit(1)

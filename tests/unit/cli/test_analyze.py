@@ -71,7 +71,7 @@ def test_an_agent_without_events_runs_too(run: Run, trace: Path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [
-        (["nobody"], "one of: caching"),
+        (["nobody"], "expected one of: backtest, caching"),
         (["caching", "--param", "capacities"], "NAME=VALUE"),
         (["caching", "--param", "capacities=0"], "capacities"),
         (["caching", "--param", "size=3"], "size"),
