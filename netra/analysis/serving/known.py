@@ -18,7 +18,12 @@ _TERA = 1e12
 def _gpu(
     name: str, memory_gb: float, gb_per_s: float, tflops: float, link_gb_per_s: float, source: str
 ) -> GpuSpec:
-    """A GPU; links over PCIe pass through the host, those over NVLink do not."""
+    """A GPU; links over PCIe pass through the host, those over NVLink do not.
+
+    Makers publish no latency of a collective. 20 us over PCIe is what the cluster configurations
+    of LLMServingSim 2.0 state (`link_latency`); 5 us over NVLink is an assumption. A calibration
+    fits a multiple of either.
+    """
     return GpuSpec(
         name=name,
         memory_bytes=memory_gb * _GB,

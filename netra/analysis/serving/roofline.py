@@ -40,6 +40,8 @@ class Efficiencies:
     weights: float = 0.85
     #: Of the rate of products, in matrix products.
     products: float = 0.75
+    #: Of what weights and products reach otherwise, in experts: their products are many and small.
+    experts: float = 0.60
     #: Of memory bandwidth, when the KV cache is read.
     kv: float = 0.75
     #: Of the rate of products, in the attention of prompts.
@@ -144,19 +146,24 @@ class Roofline:
         T tokens that each go through k of E experts at random touch E (1 - (1 - k/E)^T) of them.
         """
         m = self.model
-        dense = (m.attention_weights + m.shared_weights + m.output_weights) * m.weight_bytes
+        dense = m.attention_weights + m.shared_weights + m.output_weights
         missed = (1.0 - m.experts_per_token / m.experts) ** self._expert_tokens(tokens)
-        touched = m.experts * (1.0 - missed) * m.expert_weights * m.weight_bytes
-        rate = self.gpu.memory_bytes_per_s * self.efficiencies.weights
-        return dense / self.parallelism.tensor / rate + touched / self._expert_gpus / rate
+        touched = m.experts * (1.0 - missed) * m.expert_weights
+        per_gpu = dense / self.parallelism.tensor + touched / self._expert_gpus / self._grouped
+        return per_gpu * m.weight_bytes / (self.gpu.memory_bytes_per_s * self.efficiencies.weights)
 
     def _products_s(self, tokens: Floats) -> Floats:
         """Multiplying every token with its weights: two operations for each weight."""
         m = self.model
-        dense = tokens * (m.attention_weights + m.shared_weights) / self.parallelism.tensor
+        dense = tokens * (m.attention_weights + m.shared_weights)
         routed = self._expert_tokens(tokens) * m.experts_per_token * m.expert_weights
-        rate = self.gpu.flops_per_s * self.efficiencies.products
-        return 2.0 * (dense + routed / self._expert_gpus) / rate
+        per_gpu = dense / self.parallelism.tensor + routed / self._expert_gpus / self._grouped
+        return 2.0 * per_gpu / (self.gpu.flops_per_s * self.efficiencies.products)
+
+    @property
+    def _grouped(self) -> float:
+        """What is lost where an MLP is many products; a dense model's MLP is one."""
+        return self.efficiencies.experts if self.model.experts > 1 else 1.0
 
     def _link_s(self, tokens: Floats) -> Floats:
         """What each layer sends: sums over GPUs, after attention and after the MLP.

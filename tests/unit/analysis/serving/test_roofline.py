@@ -33,7 +33,7 @@ MODEL = ModelSpec(
     source="made up",
 )
 IDEAL = Efficiencies(
-    weights=1, products=1, kv=1, attention=1, link=1, latency=1, step_s=0, sequence_s=0
+    weights=1, products=1, experts=1, kv=1, attention=1, link=1, latency=1, step_s=0, sequence_s=0
 )
 # By hand: queries and output 2 x 10 x 20, keys and values 2 x 10 x 10, of two layers.
 ATTENTION = 2 * (400 + 200)
