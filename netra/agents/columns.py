@@ -40,6 +40,8 @@ def times(batch: pa.RecordBatch) -> npt.NDArray[np.int64]:
 def is_known(batch: pa.RecordBatch, name: str) -> Mask:
     """Where the column is known; an empty list is unknown, as no list is NULL."""
     values = column(batch, name)
+    if values is None and name == "prefix_hashes":
+        return numbers(batch, "prefix_blocks") > 0
     if values is None:
         return np.zeros(batch.num_rows, dtype=bool)
     known = np.asarray(pc.is_valid(values), dtype=bool)

@@ -30,7 +30,9 @@ _SHOWN = 8
 def run(inputs: Inputs, params: Params, context: Context) -> StageResult:
     """Looks at every event once, and judges the goal by what is there."""
     wheres = selections(inputs.goal)
-    survey = Survey(get("triage").columns, wheres)
+    # The number of an event's hashes says whether it has any.
+    columns = ["prefix_hashes" if c == "prefix_blocks" else c for c in get("triage").columns]
+    survey = Survey(columns, wheres)
     for batch in inputs.events():
         if context.cancelled():
             raise StageCancelled

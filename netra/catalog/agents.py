@@ -118,7 +118,11 @@ register(
         summary="Judges what the workload can answer: which columns, levers and parts of the goal.",
         pool="cpu",
         path="netra.agents.triage:run",
-        columns=tuple(c for c in EVENT_COLUMN_NAMES if c not in ("event_id", "attributes")),
+        columns=tuple(
+            "prefix_blocks" if c == "prefix_hashes" else c
+            for c in EVENT_COLUMN_NAMES
+            if c not in ("event_id", "attributes")
+        ),
     )
 )
 register(

@@ -44,8 +44,8 @@ def events(
         InvalidInput, InvalidEvents: see `Trace`.
     """
     info, batches = read(path, format, start)
-    kept = dict.fromkeys((*columns, "ts", "event_id"))
-    table = pa.Table.from_batches([batch.select(list(kept)) for batch in batches])
+    kept = list(dict.fromkeys((*columns, "ts", "event_id")))
+    table = pa.Table.from_batches([_with_derived(batch).select(kept) for batch in batches])
     order = _first_of_each(table["event_id"])
     ts = pc.cast(table["ts"], pa.int64()).to_numpy()
     if order is None and bool((ts[1:] >= ts[:-1]).all()):
@@ -61,6 +61,12 @@ def events(
             yield batch.select(schema.names)
 
     return info, ordered.num_rows, stream
+
+
+def _with_derived(batch: pa.RecordBatch) -> pa.RecordBatch:
+    """With what ClickHouse computes when it is asked (`models.event.DERIVED_COLUMNS`)."""
+    blocks = pc.cast(pc.list_value_length(batch["prefix_hashes"]), pa.uint32())
+    return batch.append_column("prefix_blocks", blocks)
 
 
 def _first_of_each(ids: pa.ChunkedArray) -> np.ndarray | None:

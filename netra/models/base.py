@@ -6,12 +6,11 @@ from datetime import datetime
 from typing import Annotated, Any
 from uuid import UUID
 
-from sqlalchemy import BigInteger, DateTime, MetaData, Text, func
+from sqlalchemy import BigInteger, DateTime, MetaData, Text, Uuid, func
 from sqlalchemy.dialects.postgresql import JSONB
-from sqlalchemy.dialects.postgresql import UUID as PgUuid
 from sqlalchemy.orm import DeclarativeBase, mapped_column
 
-Id = Annotated[UUID, mapped_column(PgUuid(as_uuid=True), primary_key=True)]
+Id = Annotated[UUID, mapped_column(Uuid(), primary_key=True)]
 Json = Annotated[Any, mapped_column(JSONB)]
 Time = Annotated[datetime, mapped_column(DateTime(timezone=True))]
 Now = Annotated[datetime, mapped_column(DateTime(timezone=True), server_default=func.now())]
@@ -30,7 +29,7 @@ class Base(DeclarativeBase):
     type_annotation_map = {  # noqa: RUF012 - SQLAlchemy's own shape
         str: Text,
         datetime: DateTime(timezone=True),
-        UUID: PgUuid(as_uuid=True),
+        UUID: Uuid(),
         dict[str, Any]: JSONB,
         list[Any]: JSONB,
     }

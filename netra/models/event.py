@@ -63,5 +63,14 @@ EVENT_COLUMNS = (
 
 EVENT_COLUMN_NAMES = tuple(c.name for c in EVENT_COLUMNS)
 
+#: What a reader may ask for beside the event's columns, and how ClickHouse computes it. Whoever
+#: only counts blocks is spared the hashes, which are most of a workload's bytes.
+DERIVED_COLUMNS = {
+    "prefix_blocks": (
+        _c("prefix_blocks", "UInt32", "how many hashes prefix_hashes holds"),
+        "toUInt32(length(prefix_hashes))",
+    )
+}
+
 #: What a reader may ask for: the event, and its place in the order of arrival (file order).
-READABLE_COLUMN_NAMES = (*EVENT_COLUMN_NAMES, "row")
+READABLE_COLUMN_NAMES = (*EVENT_COLUMN_NAMES, "row", *DERIVED_COLUMNS)

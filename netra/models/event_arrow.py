@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 import pyarrow as pa
 
-from netra.models.event import EVENT_COLUMNS, OWNER_COLUMNS, Column
+from netra.models.event import DERIVED_COLUMNS, EVENT_COLUMNS, OWNER_COLUMNS, Column
 
 #: Microseconds, UTC. Unanchored traces count from 1970.
 TIMESTAMP = pa.timestamp("us", "UTC")
@@ -43,6 +43,11 @@ EVENT_SCHEMA = pa.schema([_field(c) for c in EVENT_COLUMNS])
 TRACE_SCHEMA = EVENT_SCHEMA.append(_field(next(c for c in OWNER_COLUMNS if c.name == "row")))
 
 
+_READABLE = {field.name: field for field in TRACE_SCHEMA} | {
+    name: _field(column) for name, (column, _) in DERIVED_COLUMNS.items()
+}
+
+
 def select(names: Iterable[str]) -> pa.Schema:
-    """The part of the trace schema called `names`, in that order."""
-    return pa.schema([TRACE_SCHEMA.field(name) for name in names])
+    """The part of what can be read that is called `names`, in that order."""
+    return pa.schema([_READABLE[name] for name in names])

@@ -16,7 +16,7 @@ from uuid import UUID
 import pyarrow as pa
 
 from netra.errors import InvalidInput, Problem
-from netra.models.event import EVENT_COLUMNS, READABLE_COLUMN_NAMES
+from netra.models.event import DERIVED_COLUMNS, EVENT_COLUMNS, READABLE_COLUMN_NAMES
 from netra.models.event_arrow import plain_type, select
 from netra.store.clickhouse import patiently, unavailable
 
@@ -31,7 +31,11 @@ _PAGE_ROWS = 262_144
 #: A reader waits this long for a ClickHouse that restarts, seconds.
 _PATIENCE_S = 30.0
 #: Event columns by ClickHouse type, for the parameters of filters.
-_TYPES = {c.name: c.type for c in EVENT_COLUMNS} | {"row": "UInt64"}
+_TYPES = (
+    {c.name: c.type for c in EVENT_COLUMNS}
+    | {name: column.type for name, (column, _) in DERIVED_COLUMNS.items()}
+    | {"row": "UInt64"}
+)
 _LOW_CARDINALITY = frozenset(c.name for c in EVENT_COLUMNS if "LowCardinality" in c.type)
 
 
@@ -117,7 +121,7 @@ def stream(
         return
     scope = Scope(tenant_id=tenant_id, workload_id=workload_id, ingest_ids=tuple(ingest_ids))
     condition, parameters = _filter(where or {})
-    selected = ", ".join(dict.fromkeys((*columns, "ts", "row")))
+    selected = ", ".join(_expression(name) for name in dict.fromkeys((*columns, "ts", "row")))
     # ts is compared twice: the first part lets the primary key skip what is before it.
     query = (
         f"SELECT {selected} FROM {TABLE} WHERE {scope.sql()}{condition}"
@@ -141,6 +145,10 @@ def stream(
         }
         per_row = max(1, page.nbytes // page.num_rows)
         rows = max(1, min(_PAGE_ROWS, 4 * rows, _PAGE_BYTES // per_row))
+
+
+def _expression(name: str) -> str:
+    return f"{DERIVED_COLUMNS[name][1]} AS {name}" if name in DERIVED_COLUMNS else name
 
 
 def _page(client: Client, query: str, parameters: dict[str, Any]) -> pa.Table:

@@ -5,7 +5,7 @@ import pytest
 from netra.agents.loading import load_agent
 from netra.catalog import agents
 from netra.errors import InvalidInput
-from netra.models.event import EVENT_COLUMN_NAMES
+from netra.models.event import READABLE_COLUMN_NAMES
 
 
 @pytest.mark.parametrize("spec", agents.all_agents(), ids=lambda spec: spec.name)
@@ -14,7 +14,7 @@ def test_every_entry_is_true_of_its_code(spec: agents.AgentSpec) -> None:
         pytest.skip("added by a test")
     assert callable(load_agent(spec))
     assert spec.summary.endswith(".")
-    assert set(spec.columns) <= set(EVENT_COLUMN_NAMES)
+    assert set(spec.columns) <= set(READABLE_COLUMN_NAMES)
     known = {agent.name for agent in agents.all_agents()}
     assert set(spec.upstream) <= known
     assert spec.limit_s > 0
