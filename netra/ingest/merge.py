@@ -10,7 +10,7 @@ from netra.ingest.trace import Piece
 
 #: An insert has about this many rows, or bytes, whichever is reached first.
 INSERT_ROWS = 100_000
-INSERT_BYTES = 40 << 20
+INSERT_BYTES = 24 << 20
 
 
 def merged(

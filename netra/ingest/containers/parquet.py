@@ -38,7 +38,7 @@ def open_file(path: Path, source: str) -> pq.ParquetFile:
             "a file that ends with PAR1",
         )
     try:
-        return pq.ParquetFile(path)
+        return pq.ParquetFile(path, pre_buffer=False)
     except (pa.ArrowException, OSError) as e:
         refuse(source, "footer", f"the Parquet file is broken: {e}; write it again")
 
