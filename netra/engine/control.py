@@ -33,9 +33,11 @@ async def retry(connection: AsyncConnection, tenant_id: str, job_id: UUID) -> li
 
     Raises:
         NotFound: the tenant has no such job.
-        Conflict: the job neither failed nor was cancelled.
+        Conflict: the job neither failed nor was cancelled, or its workload was deleted.
     """
     state = await _state(connection, tenant_id, job_id)
+    if not await job_store.has_its_events(connection, job_id):
+        raise Conflict(f"the workload of job {job_id} was deleted; there is nothing to run it on")
     answer = await queue.retry(connection, job_id)
     if answer is None:
         raise Conflict(f"job {job_id} is {state}; only failed and cancelled jobs can be retried")

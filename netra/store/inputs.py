@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 from uuid import UUID
 
+from netra.store.ingest import rewritten
 from netra.store.postgres import Connection, unavailable
 
 
@@ -18,14 +19,14 @@ def workload(connection: Connection, workload_id: UUID, tenant_id: str) -> dict[
         ).fetchone()
 
 
-def event_count(connection: Connection, ingests: Sequence[str]) -> int:
-    """How many events the ingests hold."""
+def event_count(connection: Connection, workload_id: UUID, ingests: Sequence[str]) -> int:
+    """How many events the ingests hold; named as their rows in ClickHouse are."""
     with unavailable():
-        row = connection.execute(
-            "SELECT coalesce(sum(events), 0)::bigint AS n FROM ingests WHERE id::text = ANY(%s)",
-            [list(ingests)],
-        ).fetchone()
-    return row["n"] if row else 0
+        rows = connection.execute(
+            "SELECT id, events FROM ingests WHERE workload_id = %s AND events > 0", [workload_id]
+        ).fetchall()
+    asked = set(ingests)
+    return sum(row["events"] for row in rows if asked & {str(row["id"]), str(rewritten(row["id"]))})
 
 
 def upstream(

@@ -101,6 +101,17 @@ async def head(connection: AsyncConnection, tenant_id: str, job_id: UUID) -> Job
     return JobHead(**row) if row else None
 
 
+async def has_its_events(connection: AsyncConnection, job_id: UUID) -> bool:
+    """Whether what the job reads is still there: its workload may have been deleted since."""
+    cursor = await connection.execute(
+        "SELECT w.deleted_at IS NULL AS there FROM jobs j JOIN workloads w ON w.id = j.workload_id"
+        " WHERE j.id = %s",
+        [job_id],
+    )
+    row = await cursor.fetchone()
+    return row is None or row["there"]
+
+
 async def unfinished(connection: AsyncConnection, workload_id: UUID) -> int:
     """How many jobs of a workload have not ended."""
     cursor = await connection.execute(

@@ -153,10 +153,17 @@ async def lock(connection: AsyncConnection, tenant_id: str, ref: str) -> Readabl
 
 
 async def delete(connection: AsyncConnection, workload_id: UUID) -> None:
-    """Hides the workload; its events are swept later."""
-    await connection.execute(
-        "UPDATE workloads SET deleted_at = clock_timestamp() WHERE id = %s", [workload_id]
-    )
+    """Hides the workload; its events are swept later, as those of a failed ingest."""
+    async with connection.transaction():
+        await connection.execute(
+            "UPDATE workloads SET deleted_at = clock_timestamp() WHERE id = %s", [workload_id]
+        )
+        await connection.execute(
+            "UPDATE ingests SET state = 'failed',"
+            " error = jsonb_build_object('type', 'Deleted', 'message', 'the workload was deleted')"
+            " WHERE workload_id = %s AND state = 'visible'",
+            [workload_id],
+        )
 
 
 def _reference(ref: str) -> tuple[sql.SQL, dict[str, Any]]:

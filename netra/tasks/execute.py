@@ -132,7 +132,7 @@ def load_inputs(claim: Claim, spec: AgentSpec, queue: Queue, clickhouse: ClickHo
             id=str(row["id"]),
             name=row["name"],
             anchored=bool(row["anchored"]),
-            events=store_inputs.event_count(connection, claim.ingests),
+            events=store_inputs.event_count(connection, claim.workload_id, claim.ingests),
             ingests=claim.ingests,
         )
         # Prices are read by those that read events; the import is not for the noop.

@@ -17,6 +17,7 @@ from psycopg.types.json import Jsonb
 
 from netra.ids import new_id
 from netra.settings import Settings
+from netra.store.ingest import leftovers
 from netra.store.postgres import Connection
 from tests.integration.api.conftest import Caller, Engine
 from tests.integration.api.test_job import problem
@@ -251,6 +252,17 @@ def test_a_workload_is_deleted_once_nothing_needs_it(caller: Caller, engine: Eng
     problem(caller.http.delete("/api/v1/workloads/chat"), 404)
     assert caller.http.get(f"/api/v1/jobs/{job['id']}").json()["state"] == "succeeded"
     assert create(caller.http, "chat", EVENTS).status_code == 201
+
+
+def test_what_a_deleted_workload_held_is_swept_and_not_run_again(
+    caller: Caller, pg: Connection
+) -> None:
+    workload = create(caller.http, "chat", EVENTS).json()["workload"]["id"]
+    job = caller.submit({"agent": "profile"}, workload_id="chat")
+    assert caller.http.post(f"/api/v1/jobs/{job['id']}/cancel").status_code == 202
+    assert caller.http.delete("/api/v1/workloads/chat").status_code == 204
+    assert "deleted" in problem(caller.http.post(f"/api/v1/jobs/{job['id']}/retry"), 409)["detail"]
+    assert workload in {str(left.workload_id) for left in leftovers(pg)}
 
 
 def test_submitting_and_deleting_at_once_leaves_no_job_without_a_workload(
