@@ -58,7 +58,7 @@ def run(inputs: Inputs, params: BacktestParams, context: Context) -> StageResult
         charts = charts_json(cost_charts(traffic, parts.verify, policy, baselines[0], part, draw))
     if sized := plan["policy"].get(prefix_lever.LEVER):
         saved = _verify_capacity(inputs, context, traffic, parts, sized, part, draw)
-        levers.append(lever_json(prefix_lever.LEVER, saved, None))
+        levers.append(lever_json(prefix_lever.LEVER, saved, prefix_lever.ASSUMED))
     goal = resolved_goal(inputs)
     content = {
         "split": parts.as_json(),
@@ -125,10 +125,9 @@ def _verify_capacity(
         blocks,
         unit=unit,
         n=int(references.sum()),
-        labels=(f"Prompt {unit} to compute, {part.label}", "Prompt tokens to compute, with it"),
+        labels=(f"Prompt {unit} to compute, {part.label}", f"Prompt {unit} to compute, with it"),
         method="LRU replay of the block references at the plan's capacity, the cache warmed by all"
-        " references of the fit part; a block that hits need not be computed; today is taken to"
-        " have no prefix cache",
+        " references of the fit part; a block that hits need not be computed",
         source=source,
         draw=draw,
     )

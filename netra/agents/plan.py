@@ -34,7 +34,7 @@ from netra.agents.selection import in_words
 from netra.catalog.params import PlanParams
 from netra.errors import InsufficientData
 from netra.reports.formatting import format_count, format_value
-from netra.schemas.figure import Figure
+from netra.schemas.figure import Figure, missing
 from netra.schemas.goal import Goal
 from netra.schemas.report import Chart
 
@@ -102,7 +102,7 @@ def _content(planner: _Planner) -> dict[str, Any]:
         scopes=scopes,
         # Cost is moved by this lever alone: what it lacks is what an answer about cost lacks.
         lever_needs=tuple(prompt["needs"]),
-        changes=any(lever["status"] == "proposed" for lever in levers),
+        levers=tuple(lever["lever"] for lever in levers if lever["status"] == "proposed"),
         today=planner.inputs.upstream.get("profile", {}).get("goal", ()),
     )
     return {
@@ -235,6 +235,9 @@ def _sized(planner: _Planner, found: prefix_lever.Capacity) -> dict[str, Any]:
         source=planner.part.source(planner.where, ("ts", "prefix_hashes")),
     )  # fmt: skip
     limit = msgspec.structs.replace(hit, value=most, label="Hit ratio of an unlimited cache")
+    memory = missing(
+        "the serving model, and its KV bytes per token", unit="bytes", label="Memory for it"
+    )
     shown, ratios = found.shown
     title = f"Keep a prefix cache of {format_count(found.blocks)} blocks"
     return {
@@ -243,7 +246,7 @@ def _sized(planner: _Planner, found: prefix_lever.Capacity) -> dict[str, Any]:
         "title": title,
         "reason": f"{title}: {how} on the fit part. It hits {format_value(ratio, 'share')} of the"
         f" block references, a cache without limit {format_value(most, 'share')}.",
-        "options": [msgspec.to_builtins(hit), msgspec.to_builtins(limit)],
+        "options": [msgspec.to_builtins(f) for f in (hit, limit, memory)],
         "groups": [],
         "notes": ["no money is claimed: the tokens of this traffic have no price for prefill"],
         "change": msgspec.to_builtins(prefix_change(found.blocks, size)),

@@ -26,7 +26,7 @@ from netra.schemas.report import Chart, Report
 _CHARTED = ("backtest", "plan", "caching", "profile")
 _MOST_CHARTS = 10
 #: What is shown of the profile at the top where there is nothing to recommend.
-_HEADLINE = ("cost_list", "requests", "latency_p95", "error_rate")
+_HEADLINE = ("cost_list", "requests", "latency_p95", "input_tokens", "output_tokens", "error_rate")
 _MOST_HEADLINES = 4
 
 
@@ -92,7 +92,7 @@ def _items(found: _Found) -> list[dict[str, Any]]:
         # A lever that was refuted is not pulled: it saves nothing anywhere.
         scopes=[] if refuted else found.backtest.get("scopes", []),
         lever_needs=tuple(prompt.get("needs", ())) or tuple(plan.get("needs", ())),
-        changes=any(not t.refuted for t in found.tested),
+        levers=tuple(t.lever["lever"] for t in found.tested if not t.refuted),
         today=found.profile.get("goal", ()),
         costs=period_costs(found.profile, found.backtest, found.triage),
     )
@@ -140,12 +140,11 @@ def _headline(found: _Found) -> tuple[Figure, ...]:
             shown.append(msgspec.structs.replace(t.share(1), label=label))
     if found.asked and not shown:
         shown += [f for f in found.asked.figures if f.status == "ok"]
-    for name in _HEADLINE:
-        raw = found.profile.get("figures", {}).get(name)
-        if raw and len(shown) < _MOST_HEADLINES:
-            figure = msgspec.convert(raw, Figure)
-            if figure.label not in {f.label for f in shown}:
-                shown.append(figure)
+    profiled = found.profile.get("figures", {})
+    known = [msgspec.convert(profiled[n], Figure) for n in _HEADLINE if n in profiled]
+    # What is not known is in the tables below; up here it would be in the way.
+    known.sort(key=lambda f: f.status != "ok")
+    shown += [f for f in known if f.label not in {s.label for s in shown}]
     return tuple(shown[:_MOST_HEADLINES])
 
 

@@ -121,7 +121,7 @@ pre { background: var(--paper); border: 1px solid var(--rule); border-radius: 6p
 code { font-family: var(--mono); font-size: 0.9em; }
 
 .charts { display: grid; gap: 0.9rem;
-  grid-template-columns: repeat(auto-fit, minmax(min(100%, 30rem), 1fr)); }
+  grid-template-columns: repeat(auto-fill, minmax(min(100%, 30rem), 1fr)); }
 figure { margin: 0; min-width: 0; }
 figure h3 { font-size: 1rem; margin-bottom: 0.35rem; }
 figcaption { color: var(--muted); font-size: 0.88rem; margin-top: 0.5rem; }

@@ -21,6 +21,12 @@ from netra.analysis.lru_curve import LruCurve, LruStack
 from netra.errors import InsufficientData, StageCancelled
 
 LEVER = "prefix_caching"
+#: What the saving is measured against: no trace says what a serving engine of one's own cached.
+ASSUMED = {
+    "name": "none",
+    "text": "there is no prefix cache today",
+    "why": "the trace does not say what the serving engine caches",
+}
 #: The knee is looked for among so many capacities, evenly spaced.
 _CAPACITIES = 2000
 #: Points of the curve that is shown.

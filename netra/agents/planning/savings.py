@@ -97,8 +97,7 @@ def cost_saving(
     rows = in_scope & traffic.priced
     source = part.source(where)
     if not rows.any():
-        need = "a price in the supply catalog for the models" if in_scope.any() else _events(where)
-        return nothing("USD", source, need, part.label)
+        return nothing("USD", source, _lacking(traffic, in_scope, where), part.label)
     blocks = blocks_of(traffic, rows)
     pair = np.stack([baseline.costs[rows], projected[rows]])
     added = [np.bincount(blocks.codes, row, minlength=blocks.count) for row in pair]
@@ -168,17 +167,23 @@ def _with_intervals(
         ]
         return [*figures[:2], *lacking]
     how = f"block bootstrap over {blocks.count} {blocks.kind}, {draw.resamples} resamples, seed"
-    return [
-        f
-        if f.value is None or interval is None
-        else msgspec.structs.replace(
-            f,
-            interval=(interval.low, interval.high),
-            level=draw.level,
-            method=f"{f.method}; {how} {draw.seed}",
-        )
-        for f, interval in zip(figures, drawn, strict=True)
-    ]
+    found: list[Figure] = []
+    for f, interval in zip(figures, drawn, strict=True):
+        if interval is not None and f.value is not None:
+            found.append(
+                msgspec.structs.replace(
+                    f,
+                    interval=(interval.low, interval.high),
+                    level=draw.level,
+                    method=f"{f.method}; {how} {draw.seed}",
+                )
+            )
+        elif f.value is None:
+            found.append(f)
+        else:
+            need = f"costs in more of the {blocks.count} {blocks.kind}: some draws have none"
+            found.append(missing(need, unit=f.unit, source=f.source, label=f.label))
+    return found
 
 
 def nothing(unit: str, source: Source, need: str, label: str) -> Saving:
@@ -188,8 +193,12 @@ def nothing(unit: str, source: Source, need: str, label: str) -> Saving:
     return Saving(baseline=empty, projected=empty, amount=empty, share=share, blocks=None)
 
 
-def _events(where: Mapping[str, Any]) -> str:
-    return f"events with {in_words(where)}" if where else "events"
+def _lacking(traffic: PricedTraffic, in_scope: Mask, where: Mapping[str, Any]) -> str:
+    """Why nothing of a selection has a cost."""
+    if not in_scope.any():
+        return f"events with {in_words(where)}" if where else "events"
+    named = bool((traffic.models.codes[in_scope] >= 0).any())
+    return "a price in the supply catalog for the models" if named else "model"
 
 
 def _first(totals: Any) -> Any:

@@ -44,9 +44,9 @@ def _lever_sentences(tested: Tested) -> str:
     seen = f"{format_count(blocks['n'])} {blocks['kind']}" if blocks else "traffic"
     condition = f", if {tested.assumption()}" if tested.assumption() else ""
     money = before.unit == "USD"
-    what = "cost at list prices" if money else f"prompt {before.unit} to compute"
+    what = "cost at list prices falls" if money else f"the prompt {before.unit} to compute fall"
     said = (
-        f"{tested.lever['title']}. On {seen} that the choice has not seen, {what} falls from"
+        f"{tested.lever['title']}. On {seen} that the choice has not seen, {what} from"
         f" {_written(before)} to {_written(after)}, by {_written(share)}{_between(share)}"
         f"{condition}."
     )

@@ -16,6 +16,7 @@ from netra.agents.reporting.judge import (
     judge_bounds,
     judge_cost_best,
     judge_cost_change,
+    judge_memory_taken,
     judge_no_worse,
     judge_unsupported,
 )
@@ -38,8 +39,8 @@ class Evidence:
     scopes: Sequence[Mapping[str, Any]] = ()
     #: Where no lever could be tried: what is missing for it.
     lever_needs: tuple[str, ...] = ()
-    #: Whether the plan changes anything.
-    changes: bool = True
+    #: The levers that the plan pulls.
+    levers: tuple[str, ...] = ()
     #: The profile's baselines of objectives and constraints: `{"kind", "index", "baseline"}`.
     today: Sequence[Mapping[str, Any]] = ()
     #: Absolute cost of the plan, by period (`request`, `day`, …; `span`: all of the workload).
@@ -121,9 +122,11 @@ def _judge_constraint(
     today = evidence.baseline("constraint", index, constraint.metric, constraint.where)
     if constraint.metric == "cost":
         return _judge_cost_constraint(constraint, today, growth, evidence)
+    if constraint.metric.endswith("_ms") and "prefix_caching" in evidence.levers:
+        return judge_memory_taken(constraint, today)
     if constraint.max_change is not None and constraint.max is None and constraint.min is None:
         if today.status == "ok" or not constraint.where:
-            return judge_no_worse(constraint, today, changes=evidence.changes)
+            return judge_no_worse(constraint, today, changes=bool(evidence.levers))
         return Verdict(status="insufficient_data", figures=(today,), needs=today.needs)
     if constraint.metric in UNTOUCHED or constraint.metric.endswith("_ms"):
         return judge_bounds(constraint, today)
@@ -156,7 +159,7 @@ def _no_savings(savings: Sequence[Assumed], today: Figure, evidence: Evidence) -
     """The verdict where no saving could be computed; None where one was."""
     if savings and savings[0].saving.status == "ok":
         return None
-    needs = savings[0].saving.needs if savings else evidence.lever_needs
+    needs = (*(savings[0].saving.needs if savings else ()), *evidence.lever_needs)
     note = "No lever on cost could be tried on this traffic."
     needs = tuple(dict.fromkeys((*needs, *today.needs)))
     return Verdict(status="insufficient_data", note=note, figures=(today,), needs=needs)

@@ -116,6 +116,13 @@ def judge_no_worse(constraint: Constraint, today: Figure, *, changes: bool) -> V
     return Verdict(status="met", note=note, figures=(today,))
 
 
+def judge_memory_taken(constraint: Constraint, today: Figure) -> Verdict:
+    """A time, under a plan that takes memory from the batch: it may become shorter or longer."""
+    name = metric_name(constraint.metric)
+    note = "A prefix cache spares computing but takes memory from the batch; no agent predicts yet"
+    return Verdict(status="not_supported", note=f"{note} what both do to {name}.", figures=(today,))
+
+
 def judge_unsupported(objective: Objective, today: Figure) -> Verdict:
     """A change of a metric for which Netra has no lever yet: what it is today, and no promise."""
     name = metric_name(objective.metric)

@@ -8,7 +8,7 @@ from typing import Any
 from netra import __version__
 from netra.agents.base import Inputs
 from netra.agents.prompt_replay import POLICIES
-from netra.reports.formatting import format_count, format_value
+from netra.reports.formatting import format_count
 from netra.schemas.goal import Goal
 
 #: What never describes the traffic itself.
@@ -95,7 +95,9 @@ def _about(inputs: Inputs, triage: Mapping[str, Any]) -> list[str]:
         lines.append(f"{span['start'][:16].replace('T', ' ')} to "
                      f"{span['end'][:16].replace('T', ' ')} UTC")  # fmt: skip
     elif span.get("hours") is not None:
-        lines.append(f"relative times over {format_value(span['hours'], 'hours')}")
+        hours = float(span["hours"])
+        length = (hours * 60, "minutes") if hours < 2 else (hours, "hours")
+        lines.append(f"relative times over {length[0]:.0f} {length[1]}")
     return lines
 
 

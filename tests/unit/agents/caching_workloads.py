@@ -105,6 +105,22 @@ def sessions(
     return events
 
 
+def served(count: int = 1200, later: int = 40) -> dict[str, list[Any]]:
+    """Requests to a model of one's own, one a minute: a cycle of 20 prompts, then of `later`."""
+    kinds = [20 if i < count / 2 else later for i in range(count)]
+    return {
+        "ts": [MONDAY_US + i * MINUTE_US for i in range(count)],
+        "session_id": [None] * count,
+        "provider": [None] * count,
+        "model": [None] * count,
+        "input_tokens": [3 * BLOCK] * count,
+        "output_tokens": [1] * count,
+        "prefix_hashes": [[100 * (i % kinds[i]) + j for j in range(3)] for i in range(count)],
+        "block_tokens": [BLOCK] * count,
+        "attributes": [{}] * count,
+    }
+
+
 @dataclass
 class Results:
     """What the stages of a job left, by agent."""

@@ -17,6 +17,7 @@ from tests.unit.agents.caching_workloads import (
     Events,
     Results,
     run_job,
+    served,
     sessions,
 )
 from tests.unit.agents.workloads import MONDAY_US, run_agent
@@ -163,32 +164,15 @@ def test_a_goal_about_a_feature_is_tested_on_it() -> None:
 
 
 class TestPrefixCache:
-    def served(self, count: int = 1200) -> dict[str, list[Any]]:
-        """A cycle of 20 prompts of 3 blocks; in the second half of 40."""
-        kinds = [20 if i < count / 2 else 40 for i in range(count)]
-        return {
-            "ts": [MONDAY_US + i * MINUTE_US for i in range(count)],
-            "session_id": [None] * count,
-            "provider": [None] * count,
-            "model": [None] * count,
-            "input_tokens": [3 * BLOCK] * count,
-            "output_tokens": [1] * count,
-            "prefix_hashes": [[100 * (i % kinds[i]) + j for j in range(3)] for i in range(count)],
-            "block_tokens": [BLOCK] * count,
-            "attributes": [{}] * count,
-        }
-
     def test_tokens_that_need_not_be_computed(self) -> None:
-        events = self.served()
-        events["prefix_hashes"] = [[100 * (i % 20) + j for j in range(3)] for i in range(1200)]
-        (lever,) = backtest(events).tested("prefix_caching")
+        (lever,) = backtest(served(later=20)).tested("prefix_caching")
         # The warm cache holds the whole cycle: every reference hits.
         assert lever["baseline"]["value"] == 360 * 3 * BLOCK
         assert lever["baseline"]["unit"] == "tokens"
         assert lever["saving_share"]["value"] == 1.0
 
     def test_a_cycle_that_outgrows_the_cache_hits_nothing(self) -> None:
-        found = backtest(self.served(), params={"plan": {"fit_share": 0.45}})
+        found = backtest(served(), params={"plan": {"fit_share": 0.45}})
         assert found.plan["policy"]["prefix_caching"]["capacity_blocks"] == 60
         (lever,) = found.tested("prefix_caching")
         # 60 requests of the old cycle still hit, then nothing does.

@@ -9,7 +9,14 @@ import pytest
 
 from netra.reports import render_html, render_markdown
 from netra.schemas.report import Report
-from tests.unit.agents.caching_workloads import MINUTE_US, Events, Results, run_job, sessions
+from tests.unit.agents.caching_workloads import (
+    MINUTE_US,
+    Events,
+    Results,
+    run_job,
+    served,
+    sessions,
+)
 from tests.unit.agents.test_backtest import misleading
 from tests.unit.agents.workloads import MONDAY_US, run_agent
 
@@ -123,6 +130,16 @@ class TestGoal:
         assert item["status"] == status
         if latency is None:
             assert item["needs"] == ["latency_ms"]
+
+    def test_memory_taken_from_the_batch_makes_no_promise_about_latency(self) -> None:
+        events = served(later=20)
+        found = run_job(events, goal="Cut cost by 20 %; p95 latency no worse")
+        assert found.lever("prefix_caching")["status"] == "proposed"
+        assert found.item("latency")["status"] == "not_supported"
+        report = report_of(found)
+        assert report.recommendations[0].lever == "prefix_caching"
+        assert "if there is no prefix cache today" in plain(report.answer)
+        assert report.headline[0].unit == "tokens"
 
     def test_a_bound_in_dollars(self) -> None:
         for bound, status in (("1000", "met"), ("0.000001", "not_met")):

@@ -6,7 +6,7 @@ import pytest
 
 from netra.catalog import agents
 from netra.catalog.agents import AgentSpec
-from netra.pipelines import build, plan_pipeline
+from netra.pipelines import Pipeline, all_pipelines, build, plan_pipeline
 from netra.schemas.goal import Goal
 
 
@@ -59,3 +59,31 @@ class TestChoice:
     def test_build_plans_when_neither_pipeline_nor_stages_are_named(self) -> None:
         stages = build(goal=Goal(question="audit_caching"))
         assert [s.name for s in stages] == ["first", "money", "last"]
+
+
+class TestTheRealCatalog:
+    def names(self, goal: Goal) -> list[str]:
+        return [stage.name for stage in build(goal=goal)]
+
+    def test_a_forecast_needs_no_plan(self) -> None:
+        assert self.names(Goal(question="forecast")) == ["triage", "profile", "report"]
+
+    def test_an_optimization_is_the_named_pipeline(self) -> None:
+        planned = {s.name: set(s.after) for s in build(goal=Goal())}
+        named = {s.name: set(s.after) for s in build("optimize")}
+        assert planned == named
+
+    def test_caching_can_be_asked_for_by_its_parameters(self) -> None:
+        stages = build(goal=Goal(question="forecast"), params={"caching": {"capacities": [10]}})
+        assert "caching" in [stage.name for stage in stages]
+
+    @pytest.mark.parametrize("pipeline", all_pipelines(), ids=lambda p: p.name)
+    def test_every_named_pipeline_can_be_built(self, pipeline: Pipeline) -> None:
+        stages = build(pipeline.name)
+        assert stages[0].name == "triage"
+        assert stages[-1].agent == "report"
+        assert len(stages) == len(pipeline.stages)
+
+    def test_the_backtest_runs_on_the_gpu_pool(self) -> None:
+        pools = {s.name: s.pool for s in build("optimize")}
+        assert [name for name, pool in pools.items() if pool == "gpu"] == ["backtest"]
