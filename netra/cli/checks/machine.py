@@ -78,7 +78,9 @@ def engines(on: Subject) -> Iterator[Check]:
         name="engines",
         state="fail" if missing else "ok",
         found=f"not installed: {', '.join(missing)}" if missing else "installed",
-        mend="pip install 'netra[embedded]', or give the stores' URLs" if missing else "",
+        mend="pip install netra again without leaving out what it needs, or give the stores' URLs"
+        if missing
+        else "",
     )
 
 

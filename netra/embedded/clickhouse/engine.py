@@ -208,7 +208,7 @@ def _load_extension() -> ModuleType:
     spec = importlib.util.find_spec("chdb")
     if spec is None or not spec.submodule_search_locations:
         raise NetraError(
-            "the wheel chdb-core-lite is not installed: pip install 'netra[embedded]', or set "
+            "the wheel chdb-core-lite is not installed: pip install chdb-core-lite, or set "
             "CLICKHOUSE_URL to a server of your own"
         )
     folder = spec.submodule_search_locations[0]
