@@ -61,6 +61,8 @@ REPLICA: Final = np.dtype(
         ("ends_s", np.float64),
         # Until when nothing finishes, unless a request comes.
         ("quiet_s", np.float64),
+        # From when on it takes requests; never, if it is off.
+        ("ready_s", np.float64),
         # Its requests that have not finished.
         ("unfinished", np.int64),
         # How often something was decided, and how long steps ran.
@@ -142,6 +144,16 @@ class Limits(NamedTuple):
     caching: int
 
 
+class Scaling(NamedTuple):
+    """The autoscaler's settings; without one there are no ticks."""
+
+    least: int
+    target: float
+    startup_s: float
+    interval_s: float
+    cooldown_s: float
+
+
 class State(NamedTuple):
     """All that changes."""
 
@@ -158,6 +170,9 @@ class State(NamedTuple):
     timeline: Records
     #: The width of a bin; shape (1,).
     width_s: Floats
+    #: How many replicas the autoscaler wants at each tick, and how many are on from then on;
+    #: shape (ticks, 2).
+    schedule: Int64s
 
 
 def new_state(arrival_s: Floats, prompt: Int64s, output: Int64s, fleet: Fleet) -> State:
@@ -177,7 +192,10 @@ def new_state(arrival_s: Floats, prompt: Int64s, output: Int64s, fleet: Fleet) -
     ranks["free"] = ranks["least_free"] = engine.kv_blocks
     for name in ("first", "last", "unseen", "newest", "partial"):
         ranks[name] = -1
+    scaler = fleet.autoscaling
+    replicas["ready_s"][scaler.least if scaler else fleet.replicas :] = np.inf
     span_s = float(arrival_s[-1]) if len(arrival_s) else 0.0
+    ticks = int(span_s // scaler.interval_s) + 1 if scaler else 0
     return State(
         requests=requests,
         replicas=replicas,
@@ -187,6 +205,7 @@ def new_state(arrival_s: Floats, prompt: Int64s, output: Int64s, fleet: Fleet) -
         phases=np.zeros((places, engine.block_tokens), np.int64),
         timeline=np.zeros(TIMELINE_BINS, BIN),
         width_s=np.full(1, max(span_s, 1e-3) * 2 / TIMELINE_BINS),
+        schedule=np.zeros((ticks, 2), np.int64),
     )
 
 
@@ -211,4 +230,18 @@ def limits_of(fleet: Fleet) -> Limits:
         lag=int(engine.async_scheduling),
         ranks=engine.ranks,
         caching=int(engine.prefix_caching),
+    )
+
+
+def scaling_of(fleet: Fleet) -> Scaling:
+    """The autoscaler without its class."""
+    scaler = fleet.autoscaling
+    if scaler is None:
+        return Scaling(fleet.replicas, np.inf, 0.0, np.inf, 0.0)
+    return Scaling(
+        least=scaler.least,
+        target=float(scaler.target),
+        startup_s=float(scaler.startup_s),
+        interval_s=float(scaler.interval_s),
+        cooldown_s=float(scaler.cooldown_s),
     )

@@ -49,11 +49,45 @@ class EngineSettings:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Autoscaling:
+    """Replicas by unfinished requests, as Kubernetes' horizontal autoscaler does it.
+
+    Every interval it wants ceil(unfinished / target) replicas. More are switched on at once, and
+    serve once they have started; of more than are wanted it keeps as many as were wanted at any
+    time within the cooldown. Replicas that are switched off finish what they have.
+    """
+
+    #: Replicas that are always there; the most are the fleet's.
+    least: int
+    #: Unfinished requests for each replica.
+    target: float
+    #: From the decision to a replica that serves: a node, an image, weights.
+    startup_s: float
+    #: Between two decisions (`--horizontal-pod-autoscaler-sync-period`).
+    interval_s: float = 15.0
+    #: `behavior.scaleDown.stabilizationWindowSeconds`.
+    cooldown_s: float = 300.0
+
+    def __post_init__(self) -> None:
+        """Raises:
+        ValueError: there is no replica at least, or a time or the target makes no sense.
+        """
+        if self.least < 1:
+            raise ValueError(f"{self.least} replicas at least")
+        if not (self.target > 0 and self.interval_s > 0):
+            raise ValueError(f"a target of {self.target}, every {self.interval_s} s")
+        if not (self.startup_s >= 0 and self.cooldown_s >= 0):
+            raise ValueError(f"starts within {self.startup_s} s, cools for {self.cooldown_s} s")
+
+
+@dataclass(frozen=True, kw_only=True)
 class Fleet:
     """Several replicas of one engine behind a router."""
 
     engine: EngineSettings
+    #: How many there are; with autoscaling, the most.
     replicas: int = 1
+    autoscaling: Autoscaling | None = None
     #: To the next in turn; to the one with the fewest unfinished requests; or at random.
     routing: Routing = "round-robin"
     #: Of the random routing; the others need none.
@@ -61,7 +95,9 @@ class Fleet:
 
     def __post_init__(self) -> None:
         """Raises:
-        ValueError: there is no replica.
+        ValueError: there is no replica, or fewer than autoscaling keeps.
         """
         if self.replicas < 1:
             raise ValueError(f"{self.replicas} replicas")
+        if self.autoscaling and self.autoscaling.least > self.replicas:
+            raise ValueError(f"{self.replicas} replicas at most, {self.autoscaling.least} at least")

@@ -1,7 +1,8 @@
 """How a fleet serves a workload: arrays of requests in, times of each of them out.
 
 `scheduler` holds the rules of one rank, `engine` the loop over a replica's decisions, `routing`
-the ways to a replica. Deterministic: the same arguments give the same times, bit for bit.
+the ways to a replica, `autoscaling` how many there are, `serving_loop` all of it. Deterministic:
+the same arguments give the same times, bit for bit.
 """
 
 from __future__ import annotations
@@ -11,8 +12,15 @@ from dataclasses import dataclass
 import numpy as np
 
 from netra.analysis.compiled import Floats, Int64s
-from netra.analysis.serving.engine_state import State, limits_of, new_state, times_of
-from netra.analysis.serving.routing import LEAST_LOADED, RANDOM, ROUND_ROBIN, serve_all
+from netra.analysis.serving.engine_state import (
+    State,
+    limits_of,
+    new_state,
+    scaling_of,
+    times_of,
+)
+from netra.analysis.serving.paid_time import paid_s
+from netra.analysis.serving.serving_loop import LEAST_LOADED, RANDOM, ROUND_ROBIN, serve_all
 from netra.analysis.serving.settings import Fleet
 from netra.analysis.serving.step_time import StepTable
 from netra.errors import InvalidInput, Problem
@@ -51,6 +59,12 @@ class Service:
     #: How often its blocks were taken from it.
     preemptions: Int64s
     occupancy: Occupancy
+    #: How many replicas are on from each tick of the autoscaler on, one entry an interval from the
+    #: first arrival; empty without an autoscaler.
+    replicas_on: Int64s
+    #: Seconds for which replicas are paid: from when they are switched on until they are switched
+    #: off and have finished what they have, or until the last request has finished.
+    replica_s: float
     #: Steps that replicas ran, and the decisions that the simulation took for them.
     steps: int
     decisions: int
@@ -107,7 +121,8 @@ def simulate(
     _check_table(table, fleet)
     start = float(arrival[0]) if len(arrival) else 0.0
     state = new_state(arrival - start, prompt, output, fleet)
-    serve_all(state, times_of(table), limits_of(fleet), _ROUTINGS[fleet.routing], fleet.seed)
+    times, limits, scaling = times_of(table), limits_of(fleet), scaling_of(fleet)
+    serve_all(state, times, limits, scaling, _ROUTINGS[fleet.routing], fleet.seed)
     return _service(state, arrival, output, start, fleet)
 
 
@@ -130,9 +145,24 @@ def _service(state: State, arrival: Floats, output: Int64s, start: float, fleet:
         rank=place % ranks,
         preemptions=requests["preemptions"].copy(),
         occupancy=_occupancy(state, fleet),
+        replicas_on=state.schedule[:, 1].copy(),
+        replica_s=_replica_s(state, fleet),
         steps=int(state.replicas["step"].sum()),
         decisions=int(state.replicas["decisions"].sum()),
         peak_kv_blocks=int(fleet.engine.kv_blocks - state.ranks["least_free"].min()),
+    )
+
+
+def _replica_s(state: State, fleet: Fleet) -> float:
+    scaling = scaling_of(fleet)
+    return paid_s(
+        on=state.schedule[:, 1],
+        interval_s=scaling.interval_s,
+        least=scaling.least,
+        replicas=fleet.replicas,
+        replica=state.requests["place"] // fleet.engine.ranks,
+        arrival_s=state.requests["arrival_s"],
+        finish_s=state.requests["finish_s"],
     )
 
 

@@ -8,7 +8,7 @@ from typing import cast
 import numpy as np
 
 from netra.analysis.compiled import Floats, Int64s
-from netra.analysis.serving.settings import EngineSettings, Fleet, Routing
+from netra.analysis.serving.settings import Autoscaling, EngineSettings, Fleet, Routing
 from netra.analysis.serving.step_time import StepTable
 
 
@@ -31,6 +31,17 @@ def random_table(rng: np.random.Generator, tokens: int, sequences: int) -> StepT
     )
 
 
+def random_autoscaling(rng: np.random.Generator, replicas: int) -> Autoscaling:
+    """An autoscaler whose ticks do not fall on arrivals."""
+    return Autoscaling(
+        least=int(rng.integers(1, replicas + 1)),
+        target=float(rng.uniform(0.5, 6)),
+        startup_s=float(rng.choice([0.0, 3.7])),
+        interval_s=float(rng.uniform(0.5, 9)),
+        cooldown_s=float(rng.choice([0.0, 20.3])),
+    )
+
+
 def random_case(seed: int) -> Case:
     """One case; the same for the same seed."""
     rng = np.random.default_rng(seed)
@@ -49,6 +60,7 @@ def random_case(seed: int) -> Case:
         prefix_caching=bool(rng.integers(2)),
         ranks=int(rng.choice([1, 1, 2, 3])),
     )
+    replicas = int(rng.integers(1, 4))
     gaps = rng.exponential(rng.choice([0.0, 0.1, 2.0, 30.0]), n)
     return Case(
         arrival_s=1e3 * rng.uniform() + np.cumsum(gaps * rng.integers(0, 2, n)),
@@ -56,7 +68,8 @@ def random_case(seed: int) -> Case:
         output_tokens=output,
         fleet=Fleet(
             engine=engine,
-            replicas=int(rng.integers(1, 4)),
+            replicas=replicas,
+            autoscaling=random_autoscaling(rng, replicas) if rng.integers(2) else None,
             routing=cast(Routing, rng.choice(["round-robin", "least-loaded"])),
         ),
         table=random_table(rng, engine.max_num_batched_tokens, slots),

@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass, field
 
-from netra.analysis.serving.settings import EngineSettings, Fleet
+from netra.analysis.serving.settings import Autoscaling, EngineSettings, Fleet
 from netra.analysis.serving.step_time import StepTable
 
 
@@ -217,24 +217,61 @@ class ReferenceReplica:
         self.step += 1
 
 
+class ReferenceAutoscaler:
+    """Kubernetes' rule, with the whole history of what was wanted."""
+
+    def __init__(self, scaler: Autoscaling | None, replicas: list[ReferenceReplica]) -> None:
+        self.scaler, self.replicas = scaler, replicas
+        self.on = scaler.least if scaler else len(replicas)
+        self.ready_s = [0.0 if r < self.on else math.inf for r in range(len(replicas))]
+        self.wanted: list[tuple[float, int]] = []
+        self.schedule: list[int] = []
+
+    def decide_until(self, now: float) -> None:
+        while self.scaler and len(self.schedule) * self.scaler.interval_s <= now:
+            self._decide(self.scaler, len(self.schedule) * self.scaler.interval_s)
+
+    def _decide(self, scaler: Autoscaling, now: float) -> None:
+        for replica in self.replicas:
+            replica.advance(now)
+        unfinished = sum(replica.unfinished for replica in self.replicas)
+        wanted = math.ceil(unfinished / scaler.target)
+        wanted = min(max(wanted, scaler.least), len(self.replicas))
+        self.wanted.append((now, wanted))
+        lately = max(n for then, n in self.wanted if now - then <= scaler.cooldown_s)
+        if wanted > self.on:
+            for r in range(self.on, wanted):
+                self.ready_s[r] = now + scaler.startup_s
+            self.on = wanted
+        elif lately < self.on:
+            for r in range(lately, self.on):
+                self.ready_s[r] = math.inf
+            self.on = lately
+        self.schedule.append(self.on)
+
+
 def serve(
     arrival_s: list[float],
     input_tokens: list[int],
     output_tokens: list[int],
     fleet: Fleet,
     table: StepTable,
-) -> tuple[list[Asked], list[ReferenceReplica]]:
-    """Every request with its times, and the replicas as they are left."""
+) -> tuple[list[Asked], list[ReferenceReplica], list[int]]:
+    """Every request with its times, the replicas as they are left, and how many were on."""
     replicas = [ReferenceReplica(fleet.engine, table) for _ in range(fleet.replicas)]
+    autoscaler = ReferenceAutoscaler(fleet.autoscaling, replicas)
     asked = [Asked(*one) for one in zip(arrival_s, input_tokens, output_tokens, strict=True)]
-    for i, request in enumerate(asked):
+    place = -1
+    for request in asked:
+        autoscaler.decide_until(request.arrival_s)
         for replica in replicas:
             replica.advance(request.arrival_s)
-        place = i % len(replicas)
+        ready = [r for r, at in enumerate(autoscaler.ready_s) if at <= request.arrival_s]
         if fleet.routing == "least-loaded":
-            loads = [replica.unfinished for replica in replicas]
-            place = loads.index(min(loads))
+            place = min(ready, key=lambda r: (replicas[r].unfinished, r))
+        else:
+            place = min(ready, key=lambda r: (r - place - 1) % len(replicas))
         replicas[place].deliver(request, place)
     for replica in replicas:
         replica.advance(math.inf)
-    return asked, replicas
+    return asked, replicas, autoscaler.schedule

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from netra.analysis.serving.settings import EngineSettings, Fleet
+from netra.analysis.serving.settings import Autoscaling, EngineSettings, Fleet
 from netra.analysis.serving.simulator import Service, simulate
 from netra.analysis.serving.step_time import StepTable
 from netra.errors import InvalidInput
@@ -30,7 +30,7 @@ def check(seed: int) -> Service:
     service = run(case)
     # The reference begins at 0 as the simulator does inside, so that both round alike.
     start = case.arrival_s[0]
-    asked, replicas = serve(
+    asked, replicas, schedule = serve(
         (case.arrival_s - start).tolist(),
         case.input_tokens.tolist(),
         case.output_tokens.tolist(),
@@ -43,6 +43,7 @@ def check(seed: int) -> Service:
     places = list(zip(service.replica.tolist(), service.rank.tolist(), strict=True))
     assert places == [request.place for request in asked], seed
     assert service.preemptions.tolist() == [request.preemptions for request in asked], seed
+    assert service.replicas_on.tolist() == schedule, seed
     assert service.steps == sum(replica.step for replica in replicas), seed
     busy_s = service.occupancy.utilisation.sum() * service.occupancy.bin_s * case.fleet.replicas
     assert busy_s == pytest.approx(sum(replica.busy_s for replica in replicas)), seed
@@ -55,6 +56,7 @@ def test_agrees_with_the_obvious_simulator(part: int) -> None:
     # The cases would be worth little if they never did what is hard.
     assert sum(int(service.preemptions.sum()) for service in services) > 1_000
     assert sum(service.decisions < 0.5 * service.steps for service in services) > 100
+    assert sum(len(set(service.replicas_on.tolist())) > 1 for service in services) > 40
 
 
 # The first example loads or compiles the loop, hence no deadline.
@@ -207,3 +209,47 @@ def test_limits_that_make_no_engine_are_refused() -> None:
         one_engine(max_num_batched_tokens=3)
     with pytest.raises(ValueError, match="0 replicas"):
         Fleet(engine=one_engine(), replicas=0)
+
+
+def scaled(**changed: float) -> Service:
+    """Requests of ten steps of a second each, two at 0 s and then one every 4 s, until 96 s."""
+    arrival = np.array([0.0, *np.arange(0.0, 100.0, 4.0)])
+    ones = np.ones(len(arrival), np.int64)
+    given = {"least": 1, "target": 1.5, "startup_s": 6.0, "interval_s": 10.0, "cooldown_s": 20.0}
+    scaler = Autoscaling(**(given | changed))  # pyright: ignore[reportArgumentType]
+    fleet = Fleet(engine=one_engine(), replicas=3, autoscaling=scaler, routing="least-loaded")
+    return simulate(arrival, ones, 10 * ones, fleet=fleet, table=flat_table())
+
+
+def test_replicas_follow_the_load_and_serve_once_they_have_started() -> None:
+    service = scaled()
+    # Nothing is there at 0 s; four requests are at 10 s, for which 3 replicas are wanted.
+    assert service.replicas_on[:2].tolist() == [1, 3]
+    assert set(service.replica[service.arrival_s < 16.0].tolist()) == {0}
+    assert service.replica[service.arrival_s == 16.0].tolist() == [1]
+    assert set(service.replica.tolist()) == {0, 1, 2}
+
+
+def test_replicas_are_kept_for_the_cooldown() -> None:
+    # About 2.5 requests are there at once: two replicas are wanted after the first rush.
+    quick, slow = scaled(cooldown_s=0.0), scaled(cooldown_s=50.0)
+    assert slow.replicas_on.sum() > quick.replicas_on.sum()
+    assert slow.replica_s > quick.replica_s
+    assert slow.replicas_on[1:7].tolist() == [3] * 6
+
+
+def test_without_an_autoscaler_all_replicas_are_paid_to_the_end() -> None:
+    service = served([5.0], [20], [4], one_engine())
+    assert (service.replicas_on.tolist(), service.replica_s) == ([], 6.0)
+
+
+def test_an_autoscaler_that_makes_no_sense_is_refused() -> None:
+    for wrong, message in (
+        ({"least": 0}, "0 replicas at least"),
+        ({"least": 4}, "3 replicas at most, 4 at least"),
+        ({"target": 0.0}, "a target of 0.0"),
+        ({"interval_s": 0.0}, "every 0.0 s"),
+        ({"startup_s": -1.0}, "starts within -1.0 s"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            scaled(**wrong)
