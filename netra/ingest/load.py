@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import hashlib
 import logging
-import time
 from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
@@ -21,6 +20,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from netra.errors import Conflict, NetraError, Problem, StoreUnavailable
+from netra.ingest.heartbeat import Heartbeat
 from netra.ingest.merge import INSERT_ROWS, merged
 from netra.ingest.prefetch import prefetched
 from netra.ingest.trace import MAX_LINE_BYTES, Piece, Trace
@@ -37,8 +37,6 @@ log = logging.getLogger(__name__)
 
 #: Called with rows loaded, bytes of the file done, bytes in all.
 Progress = Callable[[int, int, int], None]
-#: A sign of life is given at least this often while rows come, seconds.
-_HEARTBEAT_S = 5.0
 
 
 def load(
@@ -119,14 +117,15 @@ class _Load:
         self._wrote = False
         self._min_us: int | None = None
         self._max_us: int | None = None
-        self._beaten = time.monotonic()
+        self._heartbeat = Heartbeat(pg, begun.id)
 
     def run(self, trace: Trace, insert_rows: int) -> Outcome:
         self._check_kind(trace.info.anchored)
-        with prefetched(merged(trace.pieces, insert_rows), ahead=1) as pieces:
-            for piece in pieces:
-                self._insert(piece, trace.info.bytes)
-        new = self._new_events()
+        with Heartbeat(self._pg, self._begun.id) as self._heartbeat:
+            with prefetched(merged(trace.pieces, insert_rows), ahead=1) as pieces:
+                for piece in pieces:
+                    self._insert(piece, trace.info.bytes)
+            new = self._new_events()
         outcome = Outcome(
             ingest_id=self._begun.id,
             format=trace.info.format,
@@ -145,7 +144,8 @@ class _Load:
     def undo(self, error: BaseException) -> None:
         """Marks the ingest failed and removes its rows; `sweep` does it if this cannot."""
         try:
-            ingests.fail(self._pg, self._begun.id, error)
+            if not ingests.fail(self._pg, self._begun.id, error):
+                return
             ids = (self._begun.id, ingests.rewritten(self._begun.id))
             if not self._wrote or self._forget(self._with(ids)):
                 ingests.swept(self._pg, [self._begun.id])
@@ -164,7 +164,7 @@ class _Load:
         )
 
     def _insert(self, piece: Piece, bytes_total: int) -> None:
-        self._alive()
+        self._heartbeat.check()
         self._wrote = True
         events.insert(self._client, piece.batch, self._scope)
         self._rows += piece.batch.num_rows
@@ -178,10 +178,13 @@ class _Load:
         """Counts the new events; if they are not all, moves them to where they will be visible."""
         seen = self._with(self._begun.visible)
         parts = event_dedupe.buckets(self._rows + self._begun.events)
-        new = event_dedupe.count_new(self._client, self._scope, seen, parts, self._alive)
+        check = self._heartbeat.check
+        new = event_dedupe.count_new(self._client, self._scope, seen, parts, check)
         if new and new < self._rows:
             target = self._with((ingests.rewritten(self._begun.id),))
-            event_dedupe.keep_new(self._client, self._scope, seen, target, parts, self._alive)
+            event_dedupe.keep_new(
+                self._client, self._scope, seen, target, parts, self._heartbeat.check
+            )
             self._check_count(target, new)
         else:
             self._check_count(self._scope, self._rows)
@@ -194,12 +197,6 @@ class _Load:
                 f"ClickHouse has {found} rows of this ingest instead of {expected}: it may have"
                 " been restarted. Nothing was ingested; send the file again"
             )
-
-    def _alive(self) -> None:
-        now = time.monotonic()
-        if now - self._beaten >= _HEARTBEAT_S:
-            ingests.heartbeat(self._pg, self._begun.id)
-            self._beaten = now
 
     def _forget(self, scope: Scope) -> bool:
         try:

@@ -40,16 +40,16 @@ def count(client: Client, scope: Scope) -> int:
 
 
 def count_new(
-    client: Client, fresh: Scope, seen: Scope, parts: int, alive: Callable[[], None]
+    client: Client, fresh: Scope, seen: Scope, parts: int, check: Callable[[], None]
 ) -> int:
-    """How many different event ids of `fresh` are not in `seen`. Calls `alive` for each part.
+    """How many different event ids of `fresh` are not in `seen`. Calls `check` before each part.
 
     Raises:
         StoreUnavailable: ClickHouse does not answer.
     """
     total = 0
     for part in range(parts):
-        alive()
+        check()
         query = f"SELECT count() FROM ({_new_ids(fresh, seen, 'event_id', part, parts)})"
         with unavailable():
             total += client.query(query, fresh.parameters()).result_rows[0][0]
@@ -62,7 +62,7 @@ def keep_new(
     seen: Scope,
     target: Scope,
     parts: int,
-    alive: Callable[[], None],
+    check: Callable[[], None],
 ) -> None:
     """Copies the first row of each new event of `fresh` to the ingest of `target`.
 
@@ -72,7 +72,7 @@ def keep_new(
     (ingest_id,) = target.ingest_ids
     kept = ", ".join(("tenant_id", "workload_id", "row", *EVENT_COLUMN_NAMES))
     for part in range(parts):
-        alive()
+        check()
         # Rows are numbered through, so the numbers of the rows to keep make a small set.
         first_rows = _new_ids(fresh, seen, "min(row)", part, parts)
         statement = (

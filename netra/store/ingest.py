@@ -135,11 +135,13 @@ def finish(pg: Connection, workload_id: UUID, outcome: Outcome) -> None:
             raise Conflict(_TAKEN_OVER)
 
 
-def fail(pg: Connection, ingest_id: UUID, error: BaseException) -> None:
-    """Ends the ingest without a trace among the events."""
+def fail(pg: Connection, ingest_id: UUID, error: BaseException) -> bool:
+    """Ends a running ingest without a trace among the events. Returns whether it has failed now:
+    False is one whose events are visible, so that they must stay."""
     values = {"id": ingest_id, "error": Jsonb(_described(error))}
     with unavailable(), pg.transaction():
         pg.execute(_FAIL, values)
+        return pg.execute(_HAS_FAILED, values).fetchone() is not None
 
 
 def visible(pg: Connection, *, tenant_id: str, workload_id: UUID) -> list[UUID]:
@@ -300,6 +302,7 @@ _FAIL: LiteralString = """
     UPDATE ingests SET state = 'failed', error = %(error)s, finished_at = now()
     WHERE id = %(id)s AND state = 'running'
 """
+_HAS_FAILED: LiteralString = "SELECT 1 FROM ingests WHERE id = %(id)s AND state = 'failed'"
 _UNSWEPT: LiteralString = """
     SELECT id, tenant_id, workload_id FROM ingests
     WHERE state = 'failed' AND NOT coalesce(error ? 'swept', false)

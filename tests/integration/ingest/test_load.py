@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
@@ -12,6 +13,7 @@ import pytest
 from netra.errors import Conflict, InvalidEvents, InvalidInput, NotFound
 from netra.ids import new_id
 from netra.ingest import generate
+from netra.ingest.heartbeat import Heartbeat
 from netra.ingest.load import sweep
 from netra.ingest.read import events as read_events
 from netra.store import ingest
@@ -247,3 +249,45 @@ def test_sweep_removes_rows_that_postgresql_does_not_know(desk: Desk, csv_file: 
     desk.pg.execute("DELETE FROM ingests WHERE workload_id = %s", [workload_id])
     assert sweep(desk.client, desk.pg, unknown=True) >= 2
     desk.until_stored(workload_id, 0)
+
+
+def test_a_slow_step_is_no_silence(desk: Desk) -> None:
+    workload_id = desk.workload()
+    begun = ingest.begin(
+        desk.pg,
+        tenant_id=TENANT,
+        workload_id=workload_id,
+        source_name="slow.csv",
+        content_hash="slow",
+    )
+    assert isinstance(begun, ingest.Begun)
+    query = "SELECT heartbeat_at FROM ingests WHERE id = %s"
+    before = desk.row(query, begun.id)["heartbeat_at"]
+    with Heartbeat(desk.pg, begun.id, every_s=0.02) as heartbeat:
+        time.sleep(0.3)
+        heartbeat.check()
+    assert desk.row(query, begun.id)["heartbeat_at"] > before
+    ingest.fail(desk.pg, begun.id, InvalidInput("over"))
+    with Heartbeat(desk.pg, begun.id, every_s=0.02) as heartbeat:
+        time.sleep(0.3)
+        with pytest.raises(Conflict, match="no sign of life"):
+            heartbeat.check()
+
+
+def test_an_error_after_the_end_takes_nothing_back(
+    desk: Desk, csv_file: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    workload_id = desk.workload()
+
+    def broken(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        # The duplicates are deleted once the new events are visible.
+        patch.setattr("netra.store.events.delete", broken)
+        with pytest.raises(KeyboardInterrupt):
+            desk.load(csv_file([(0, "a", 1), (0, "a", 2), (1, "b", 3)]), workload_id)
+    assert desk.events(workload_id, "event_id")["event_id"].to_pylist() == ["a", "b"]
+    assert sweep(desk.client, desk.pg, unknown=True) >= 1
+    desk.until_stored(workload_id, 2)
+    assert desk.events(workload_id, "event_id")["event_id"].to_pylist() == ["a", "b"]
