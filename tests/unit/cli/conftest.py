@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
 
@@ -8,6 +8,7 @@ import httpx
 import pytest
 from click.testing import CliRunner, Result
 
+from netra import settings
 from netra.cli import connection, output
 from netra.cli.main import main
 from netra.client import Netra
@@ -31,7 +32,7 @@ def api(monkeypatch: pytest.MonkeyPatch) -> MemoryApi:
 
 
 @pytest.fixture
-def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
+def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Run]:
     for name, value in (
         ("NETRA_API_URL", "http://api.test"),
         ("NETRA_API_KEY", "key"),
@@ -39,9 +40,10 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
         ("NETRA_EMBEDDED_HOME", str(tmp_path / "home")),
     ):
         monkeypatch.setenv(name, value)
-    # Consoles keep the stream that they were made with, and each run has its own.
-    output.stdout.cache_clear()
-    output.stderr.cache_clear()
+    # Consoles keep the stream that they were made with, and settings the environment.
+    kept = (output.stdout, output.stderr, settings.current)
+    for cached in kept:
+        cached.cache_clear()
     yield partial(CliRunner().invoke, main)
-    output.stdout.cache_clear()
-    output.stderr.cache_clear()
+    for cached in kept:
+        cached.cache_clear()
