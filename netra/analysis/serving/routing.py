@@ -57,7 +57,7 @@ def drawn(replicas: Records, number: np.uint64, now: float) -> int:
 @inlined
 def bring_up_to_date(state: State, times: Times, limits: Limits, r: int, now: float) -> None:
     """Takes what is due at replica r, unless nothing can have finished there since."""
-    if state.replicas[r]["quiet_s"] < now:
+    if state.replicas[r]["quiet_s"] < now and state.replicas[r]["due_s"] < now:
         advance(state, times, limits, r, now)
 
 
