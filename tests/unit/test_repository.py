@@ -22,7 +22,7 @@ def locked() -> dict[str, str]:
 def test_the_lock_has_what_the_project_pins() -> None:
     project = PROJECT["project"]
     extras = project["optional-dependencies"]
-    wanted = [*project["dependencies"], *extras["embedded"], *extras["dev"]]
+    wanted = [*project["dependencies"], *extras["dev"]]
     wanted += PROJECT["build-system"]["requires"]
     versions = locked()
     for requirement in wanted:

@@ -19,7 +19,7 @@ from netra.analysis.peaks import MinutePeaks
 from netra.catalog.prices import RATE_NAMES
 from netra.catalog.supply import SupplyCatalog
 from netra.reports.formatting import format_value
-from netra.schemas.figure import Figure, Source, missing
+from netra.schemas.figure import Figure, Source, Status, missing
 from netra.schemas.goal import Goal
 
 _INPUT, _OUTPUT = RATE_NAMES.index("input"), RATE_NAMES.index("output")
@@ -47,8 +47,17 @@ class Answer:
             "status": self.status,
             "note": self.says,
             "needs": list(self.needs),
-            "figures": [msgspec.to_builtins(f) for f in self.figures],
+            "figures": [msgspec.to_builtins(f) for f in (*self.figures, *self._open())],
         }
+
+    def _open(self) -> list[Figure]:
+        """The answer that could not be given, as a figure without a value."""
+        if self.status == "answered" or any(f.status == self.status for f in self.figures):
+            return []
+        status: Status = "not_supported" if self.status == "not_supported" else "insufficient_data"
+        return [
+            Figure(value=None, unit="verdict", status=status, needs=self.needs, label=self.text)
+        ]
 
 
 def answer_question(
