@@ -58,6 +58,8 @@ def _arguments(pool: str, concurrency: int) -> list[str]:
     # CUDA does not survive a fork, so a gpu worker starts its processes afresh.
     app.conf.worker_pool_start_method = "spawn" if pool == "gpu" else "fork"
     app.conf.worker_soft_shutdown_timeout = 1.0
+    # A process that a large stage left large makes room for a fresh one, after its work (kB).
+    app.conf.worker_max_memory_per_child = 600_000
     return [
         "worker",
         f"--hostname={pool}@%h",

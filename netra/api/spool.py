@@ -17,6 +17,7 @@ from litestar import Request
 from litestar.exceptions import InternalServerException
 
 from netra.errors import InvalidInput
+from netra.memory import give_back
 from netra.settings import Api, Settings
 from netra.store import postgres
 
@@ -89,3 +90,4 @@ class Upload:
                 )
         finally:
             client.close()
+            give_back()

@@ -17,6 +17,7 @@ from uuid import UUID
 from netra.engine.claim import Claim
 from netra.errors import LeaseLost, StoreUnavailable
 from netra.logging import bind
+from netra.memory import give_back
 from netra.progress.outbox import Outbox
 from netra.settings import Settings
 from netra.store import postgres
@@ -31,6 +32,8 @@ log = logging.getLogger(__name__)
 
 T = TypeVar("T")
 
+#: Work that took longer may have needed memory that is worth giving back, seconds.
+_LONG_S = 0.5
 #: How long an outcome is offered to a database that is away, seconds.
 _PATIENCE_S = 120.0
 
@@ -49,7 +52,8 @@ class Child:
     def serve(self, stage: UUID, admission: int) -> None:
         """Claims the stage that a wake-up named, runs it, and goes on while there is budget."""
         lease_s = self.settings.queue.lease_s
-        end = time.monotonic() + self.settings.queue.loop_budget_s
+        began = time.monotonic()
+        end = began + self.settings.queue.loop_budget_s
         try:
             answer = self._queue_or_connect(None).claim(
                 stage, admission, self.worker, self.pid, lease_s
@@ -62,6 +66,8 @@ class Child:
         claim = self._announce(answer)
         while claim is not None:
             claim = self._run(claim, more=time.monotonic() < end)
+        if time.monotonic() - began > _LONG_S:
+            give_back()
 
     def _run(self, claim: Claim, *, more: bool) -> Claim | None:
         context = {"tenant_id": claim.tenant_id, "job_id": claim.job_id, "stage": claim.name}
