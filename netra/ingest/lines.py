@@ -14,6 +14,7 @@ from netra.ingest.problems import refuse
 BLOCK_BYTES = 8 << 20
 _BOM = b"\xef\xbb\xbf"
 _QUOTE = ord('"')
+_LINE_FEED = ord("\n")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,13 +42,18 @@ def last_record_end(data: bytes) -> int:
     end = last_line_end(data)
     if b'"' not in data:
         return end
-    # Quotes are many: this counts them three times as fast as `bytes.count`.
-    quotes = int(np.count_nonzero(np.frombuffer(data, np.uint8, end) == _QUOTE))
+    quotes = _count(data, _QUOTE, end)
     while end and quotes % 2:
         previous = data.rfind(b"\n", 0, end - 1) + 1
         quotes -= data.count(b'"', previous, end)
         end = previous
     return end
+
+
+def _count(data: bytes, byte: int, end: int) -> int:
+    """How often `byte` is in `data[:end]`: three times as fast as `bytes.count` where it is often,
+    and other threads can go on meanwhile."""
+    return int(np.count_nonzero(np.frombuffer(data, np.uint8, end) == byte))
 
 
 def blocks(
@@ -79,7 +85,7 @@ def blocks(
             if end:
                 done += end
                 yield _block(data[:end], line, done, source)
-                line += data.count(b"\n", 0, end)
+                line += _count(data, _LINE_FEED, end)
             rest = data[end:]
     if rest:
         yield _block(rest, line, done + len(rest), source)

@@ -45,7 +45,7 @@ def read(
             names = header(block.data[:end].decode().rstrip("\r\n"), problems.source)
             data = block.data[end:]
             block = Block(first_line=2, end_byte=block.end_byte, data=data)
-        if not block.data.strip():
+        if not block.data or block.data.isspace():
             continue
         rows = _rows(block, names, typed, problems)
         if rows is None:
