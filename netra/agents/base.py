@@ -51,7 +51,8 @@ class Context(Protocol):
 
     #: What the last `checkpoint` of an earlier attempt saved, or None.
     restored: Any
-    #: The seed for everything random in this stage; the same on every attempt.
+    #: The seed for everything random in this stage: the same for the same agent, parameters and
+    #: events, whatever the job and the attempt.
     seed: int
     #: Where large arrays live: `numpy`, `cupy` or `torch`.
     array_namespace: Any

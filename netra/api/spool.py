@@ -35,6 +35,10 @@ async def spooled(request: Request[Any, Any, Any], settings: Api) -> AsyncIterat
         os.makedirs(settings.spool_dir, exist_ok=True)
     handle, name = tempfile.mkstemp(prefix="netra-upload-", dir=settings.spool_dir or None)
     path = Path(name)
+    # Without a name it is gone with the process, however that ends; the descriptor still opens it.
+    if (unnamed := Path(f"/proc/self/fd/{handle}")).exists():
+        path.unlink()
+        path = unnamed
     try:
         with os.fdopen(handle, "wb") as file:
             size = 0
@@ -46,9 +50,11 @@ async def spooled(request: Request[Any, Any, Any], settings: Api) -> AsyncIterat
                     await asyncio.to_thread(file.write, bytes(piece))
                     piece.clear()
             file.write(piece)
-        yield path if size else None
+            file.flush()
+            yield path if size else None
     finally:
-        path.unlink(missing_ok=True)
+        if path != unnamed:
+            path.unlink(missing_ok=True)
 
 
 async def _body(request: Request[Any, Any, Any]) -> AsyncIterator[bytes]:

@@ -46,6 +46,13 @@ async def shown(services: Services, principal: Principal, ref: str) -> Workload:
     return found
 
 
+_EMPTY = (
+    "the file is empty: there is not one event in it. Send the bytes of a file of events, or"
+    " empty=true to make a workload that is filled later"
+)
+_NOT_EMPTY = "empty=true makes a workload without events, but the body holds a file; leave one out"
+
+
 class WorkloadController(Controller):
     path = "/workloads"
     tags = ("workloads",)
@@ -59,11 +66,14 @@ class WorkloadController(Controller):
         format: Format = None,
         start: Start = None,
         filename: Filename = None,
+        empty: FromQuery[bool] = False,
     ) -> WorkloadAnswer:
-        """From the file in the body, or without events if there is none. A file that cannot be
+        """From the file in the body, or with `empty=true` without events. A file that cannot be
         ingested leaves no workload behind; a workload that is still empty is filled."""
         _check_name(name)
         async with spooled(request, services.settings.api) as file:
+            if (file is None) is not empty:
+                raise InvalidEvents(_EMPTY if file is None else _NOT_EMPTY)
             async with checkout(services.pool) as connection:
                 workload_id, created = await workloads.create(
                     connection, request.user.tenant_id, name, fill=file is not None

@@ -12,6 +12,7 @@ from netra.cli import output
 from netra.cli.connection import with_api
 from netra.cli.output import json_option
 from netra.client import Netra
+from netra.errors import InvalidInput
 
 Format = Literal["html", "markdown", "json"]
 _FORMATS: dict[str, Format] = {
@@ -40,7 +41,10 @@ def report(job: str, named: str | None, out: Path | None, as_json: bool, netra: 
     format = _FORMATS[named or ("json" if as_json else ending if ending in _FORMATS else "md")]
     text = netra.jobs.report_text(job, format)
     if out is not None:
-        out.write_text(text)
+        try:
+            out.write_text(text)
+        except OSError as e:
+            raise InvalidInput(f"cannot write {out}: {e.strerror}") from e
         if as_json:
             output.print_json({"path": str(out), "format": format})
         else:

@@ -41,7 +41,8 @@ class WorkloadCalls:
             method="POST",
             path=f"{PREFIX}/workloads",
             read=as_json(WorkloadAnswer),
-            params={"name": name, **_source(path, format, start)},
+            params={"name": name, **_source(path, format, start)}
+            | ({"empty": "true"} if path is None else {}),
             upload=Upload(path=Path(path), progress=progress) if path is not None else None,
         )
 

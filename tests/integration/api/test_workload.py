@@ -31,7 +31,8 @@ EVENTS = "\n".join(ROWS).encode()
 
 
 def create(http: httpx.Client, name: str, content: bytes = b"", **query: str) -> httpx.Response:
-    return http.post("/api/v1/workloads", params={"name": name, **query}, content=content)
+    empty = {} if content else {"empty": "true"}
+    return http.post("/api/v1/workloads", params={"name": name, **empty, **query}, content=content)
 
 
 def test_a_workload_is_made_of_a_file(http: httpx.Client) -> None:
@@ -252,6 +253,16 @@ def test_a_workload_is_deleted_once_nothing_needs_it(caller: Caller, engine: Eng
     problem(caller.http.delete("/api/v1/workloads/chat"), 404)
     assert caller.http.get(f"/api/v1/jobs/{job['id']}").json()["state"] == "succeeded"
     assert create(caller.http, "chat", EVENTS).status_code == 201
+
+
+def test_an_empty_file_is_refused_unless_emptiness_is_asked_for(caller: Caller) -> None:
+    url = "/api/v1/workloads"
+    told = problem(caller.http.post(url, params={"name": "none"}, content=b""), 422)
+    assert "empty=true" in told["detail"]
+    problem(caller.http.post(url, params={"name": "none", "empty": "true"}, content=EVENTS), 422)
+    problem(caller.http.get(f"{url}/none"), 404)
+    asked = caller.http.post(url, params={"name": "none", "empty": "true"})
+    assert (asked.status_code, asked.json()["workload"]["state"]) == (201, "empty")
 
 
 def test_what_a_deleted_workload_held_is_swept_and_not_run_again(
