@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -105,6 +105,7 @@ class Trace:
             rows, columns = found
             if not self._problems.total:
                 self._check_times(rows, columns["ts"])
+                _check_parts(rows, columns)
             if not self._problems.total and rows.count:
                 yield from self._finish(rows, columns)
             found = self._next_columns()
@@ -153,6 +154,22 @@ class Trace:
         step = -(-rows.count // -(-rows.count // _BATCH_ROWS))
         for at in range(0, rows.count, step):
             yield Piece(batch=batch.slice(at, step), end_byte=rows.end_byte)
+
+
+#: Counts that are part of another: no part is larger than the whole.
+_PARTS = (("cached_input_tokens", "input_tokens"), ("reasoning_tokens", "output_tokens"))
+
+
+def _check_parts(rows: Rows, columns: Mapping[str, pa.Array]) -> None:
+    for part, whole in _PARTS:
+        if part in columns and whole in columns:
+            rows.note(
+                pc.greater(columns[part], columns[whole]),
+                part,
+                f"is more than {whole}, which counts these tokens too",
+                columns[part],
+                f"at most {whole}",
+            )
 
 
 def _read(path: Path, fmt: Format, problems: Problems, max_line_bytes: int) -> Iterator[Rows]:

@@ -222,3 +222,18 @@ def test_a_named_format_of_another_container(tmp_path: Path) -> None:
 def test_a_named_format_says_what_is_missing(tmp_path: Path) -> None:
     error = refusal(text(tmp_path / "n.csv", "ts", "1735689600"), format="azure")
     assert "TIMESTAMP, ContextTokens, GeneratedTokens" in error.errors[0].problem
+
+
+@pytest.mark.parametrize(
+    ("part", "whole"),
+    [("cached_input_tokens", "input_tokens"), ("reasoning_tokens", "output_tokens")],
+)
+def test_a_part_is_not_more_than_the_whole(tmp_path: Path, part: str, whole: str) -> None:
+    path = tmp_path / "parts.csv"
+    path.write_text(f"event_id,ts,{whole},{part}\na,2026-01-01T00:00:00Z,10,10\n"
+                    f"b,2026-01-01T00:00:00Z,10,11\n")  # fmt: skip
+    with pytest.raises(InvalidEvents) as caught:
+        list(Trace(path).pieces)
+    (problem,) = caught.value.errors
+    assert problem.where == f"line 3, column {part}"
+    assert whole in problem.problem

@@ -26,6 +26,11 @@ _BY_TYPE: dict[Any, st.SearchStrategy[Any]] = {
 _FIXED: dict[str, st.SearchStrategy[Any]] = {
     "ts": st.datetimes(datetime(1971, 2, 1), datetime(2200, 1, 1), timezones=st.just(UTC)),  # noqa: DTZ001
     "event_id": st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=12),
+    # A part is at most the whole.
+    "input_tokens": st.none() | st.integers(2**31, 2**32 - 1),
+    "output_tokens": st.none() | st.integers(2**31, 2**32 - 1),
+    "cached_input_tokens": st.none() | st.integers(0, 2**31),
+    "reasoning_tokens": st.none() | st.integers(0, 2**31),
     "quality": st.none() | st.floats(0, 1),
     "prefix_hashes": st.lists(st.integers(0, 2**64 - 1), max_size=4),
     "attributes": st.dictionaries(_TEXT, _TEXT, max_size=3).map(lambda d: list(d.items())),
