@@ -88,9 +88,11 @@ def _items(found: _Found) -> list[dict[str, Any]]:
     plan = found.plan
     prompt = next((x for x in plan.get("levers", ()) if x["lever"] == "prompt_caching"), {})
     refuted = any(t.refuted for t in found.tested if t.lever["lever"] == "prompt_caching")
+    # A lever that could not be tried was not replayed: its zeros are no measurements.
+    tried = prompt.get("status") in ("proposed", "keep")
     evidence = Evidence(
         # A lever that was refuted is not pulled: it saves nothing anywhere.
-        scopes=[] if refuted else found.backtest.get("scopes", []),
+        scopes=found.backtest.get("scopes", []) if tried and not refuted else [],
         lever_needs=tuple(prompt.get("needs", ())) or tuple(plan.get("needs", ())),
         levers=tuple(t.lever["lever"] for t in found.tested if not t.refuted),
         today=found.profile.get("goal", ()),

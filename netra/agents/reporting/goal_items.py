@@ -112,7 +112,7 @@ def _judge_objective(
     if refused := _no_savings(savings, today, evidence):
         return refused
     if objective.change is None:
-        return judge_cost_best(savings, growth)
+        return judge_cost_best(savings, growth, NEEDS)
     return judge_cost_change(objective.change, savings, growth, NEEDS)
 
 

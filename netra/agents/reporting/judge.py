@@ -66,17 +66,30 @@ def judge_cost_change(
 _WORDS = {True: "met", False: "not met", None: "too close to say"}
 
 
-def judge_cost_best(savings: Sequence[Assumed], growth: float | None) -> Verdict:
-    """Cost as low as it goes: met if the plan saves, under what is assumed first."""
+def judge_cost_best(
+    savings: Sequence[Assumed], growth: float | None, needs: Sequence[str]
+) -> Verdict:
+    """Cost as low as it goes: met if the plan saves, whatever is assumed of what is paid today."""
     changes = tuple(_change(s, growth) for s in savings)
-    first = savings[0].saving
-    low = first.interval[0] if first.interval else first.value
-    if low is not None and low > 0:
-        condition = f", if {savings[0].text}" if savings[0].text else ""
-        note = f"The plan cuts cost on traffic that it has not seen{condition}."
+    saves = [_saves(s.saving) for s in savings]
+    if all(saves):
+        note = "The plan cuts cost on traffic that it has not seen."
         return Verdict(status="met", note=note, figures=changes)
-    note = "No lever that Netra has costs less than what runs today."
-    return Verdict(status="not_met", note=note, figures=changes)
+    if not any(saves):
+        note = "No lever that Netra has costs less than what runs today."
+        return Verdict(status="not_met", note=note, figures=changes)
+    said = [f"{_WORDS[v]} if {s.text}" for s, v in zip(savings, saves, strict=True) if s.text]
+    return Verdict(
+        status="insufficient_data",
+        note=f"What is paid today is not recorded: {', '.join(said)}.",
+        figures=changes,
+        needs=tuple(needs),
+    )
+
+
+def _saves(saving: Figure) -> bool:
+    low = saving.interval[0] if saving.interval else saving.value
+    return low is not None and low > 0
 
 
 def judge_bounds(constraint: Constraint, today: Figure) -> Verdict:
@@ -144,7 +157,7 @@ def _change(assumed: Assumed, growth: float | None) -> Figure:
     def of(share: float) -> float:
         return (1.0 - share) * grown - 1.0
 
-    more = f", x {grown:g} for the growth of usage at the same mix" if growth else ""
+    formula = f"(1 - saving) x {grown:g} - 1, for usage that grows at the same mix"
     condition = f" if {assumed.text}" if assumed.text else ""
     return Figure(
         value=None if saving.value is None else of(saving.value),
@@ -152,7 +165,8 @@ def _change(assumed: Assumed, growth: float | None) -> Figure:
         interval=(of(saving.interval[1]), of(saving.interval[0])) if saving.interval else None,
         level=saving.level,
         n=saving.n,
-        method=f"minus the saving of the backtest{more}: {saving.method}",
+        method=f"{formula if growth else 'minus the saving'}, with the backtest's saving:"
+        f" {saving.method}",
         source=saving.source,
         status=saving.status,
         needs=saving.needs,
