@@ -95,7 +95,7 @@ def _goal(report: Report) -> list[str]:
 def _recommendation(rec: Recommendation) -> list[str]:
     lines = [f"## {escape(rec.title)}", ""]
     for name, figure in (
-        ("Today", rec.baseline),
+        (rec.baseline.label or "Today", rec.baseline),
         ("With the change", rec.projected),
         ("Saving where it was chosen", rec.saving),
         ("Saving on unseen traffic", rec.backtest),

@@ -76,16 +76,21 @@ def _recommendation(tested: Tested, plan: Mapping[str, Any]) -> Recommendation:
         id=lever["lever"],
         lever=lever["lever"],
         title=lever["title"],
-        baseline=tested.figure("baseline"),
+        baseline=_on_condition(tested.figure("baseline"), condition),
         projected=tested.figure("projected"),
-        saving=_where_chosen(tested, plan),
+        saving=_on_condition(_where_chosen(tested, plan), condition),
         backtest=backtest,
-        evidence=(tested.figure("saving"), *others, *options),
+        evidence=(_on_condition(tested.figure("saving"), condition), *others, *options),
         change=msgspec.convert(lever["change"], Change),
         rollback=lever["rollback"],
         risk=lever["risk"],
         effort=lever["effort"],
     )
+
+
+def _on_condition(figure: Figure, condition: str) -> Figure:
+    """The figure with what is assumed of today in its name: without that it promises too much."""
+    return msgspec.structs.replace(figure, label=f"{figure.label}{condition}")
 
 
 def _where_chosen(tested: Tested, plan: Mapping[str, Any]) -> Figure:
