@@ -3,7 +3,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help install demo test lint bench bench-ingest bench-lru bench-jobs lock clean
+.PHONY: help install demo test lint bench bench-ingest bench-lru bench-jobs bench-serving lock clean
 
 BIN := .venv/bin
 STAMP := .venv/.installed
@@ -52,6 +52,9 @@ bench-lru: $(STAMP) ## The LRU curve at all capacities beside a one-capacity rep
 
 bench-jobs: $(STAMP) ## Latency of a one-stage job beside a bare Celery round trip
 	@$(BIN)/python -m benchmarks.jobs
+
+bench-serving: $(STAMP) ## The serving simulator: its speed, and its error on real runs
+	@$(BIN)/python -m benchmarks.serving
 
 # What builds the package stands in the lock too, so that everything installed has a hash.
 lock: ## Resolve pyproject.toml anew into requirements.lock
