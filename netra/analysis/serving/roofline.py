@@ -16,6 +16,7 @@ import numpy as np
 
 from netra.analysis.compiled import Floats
 from netra.analysis.serving.specs import GpuSpec, ModelSpec
+from netra.analysis.serving.step_source import ErrorBand, StepOrigin
 from netra.analysis.serving.step_time import StepTable
 from netra.errors import InsufficientData
 
@@ -26,6 +27,13 @@ _LOGIT_BYTES = 4.0
 _LOGIT_PASSES = 6.0
 #: What a server keeps beside weights and KV cache: activations, CUDA graphs, workspaces.
 _WORKSPACE_BYTES = 2.0e9
+#: Root mean squares over three public vLLM runs, simulated with the default efficiencies.
+UNCALIBRATED = ErrorBand(
+    tpot=0.20,
+    ttft=0.30,
+    basis="mean TPOT and median TTFT of three public vLLM runs (LLMServingSim 2.0), not calibrated",
+    n=3,
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -78,6 +86,21 @@ class Roofline:
     gpu: GpuSpec
     parallelism: Parallelism = Parallelism()
     efficiencies: Efficiencies = Efficiencies()
+    #: How far its times are from measured ones; a calibration knows better.
+    error: ErrorBand = UNCALIBRATED
+
+    @property
+    def origin(self) -> StepOrigin:
+        """Where these times come from."""
+        return StepOrigin(
+            source="roofline",
+            model=self.model.name,
+            gpu=self.gpu.name,
+            tensor=self.parallelism.tensor,
+            data=self.parallelism.data,
+            error=self.error,
+            detail=f"{self.gpu.source}; {self.model.source}",
+        )
 
     def tabulate(self, *, max_tokens: int, max_sequences: int) -> StepTable:
         """The times of all steps of up to so many tokens and sequences."""
