@@ -7,7 +7,7 @@ from importlib import import_module
 from typing import Any
 
 from netra.agents.base import Context, Inputs, StageResult
-from netra.catalog.agents import AgentSpec
+from netra.catalog.agent import AgentSpec
 
 Agent = Callable[[Inputs, Any, Context], StageResult]
 

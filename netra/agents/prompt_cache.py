@@ -21,7 +21,7 @@ from netra.agents.prompt_replay import (
     replay,
 )
 from netra.analysis.prompt_cost import sums_by_group
-from netra.catalog.agents import PROMPT_COLUMNS
+from netra.catalog.listed.caching import PROMPT_COLUMNS
 from netra.catalog.params import PromptCacheParams
 from netra.schemas.figure import Figure
 

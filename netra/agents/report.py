@@ -11,6 +11,7 @@ import msgspec
 from netra.agents.base import Context, Inputs, StageResult
 from netra.agents.planning.traffic import resolved_goal
 from netra.agents.reporting.answering import answer
+from netra.agents.reporting.chapters import chapters, proposed
 from netra.agents.reporting.costs import period_costs
 from netra.agents.reporting.goal_items import Evidence, goal_items
 from netra.agents.reporting.provenance import data_quality, method
@@ -67,7 +68,8 @@ def run(inputs: Inputs, params: Params, context: Context) -> StageResult:
         job_id=inputs.job_id,
         answer=answer(found.tested, plan, profile, items),
         headline=_headline(found),
-        recommendations=recommendations(found.tested, plan),
+        recommendations=(*recommendations(found.tested, plan), *proposed(up)),
+        sections=chapters(up),
         profile=_profile(profile),
         data_quality=data_quality(triage, profile),
         method=method(inputs, goal, triage, plan, backtest, [*up, "report"]),

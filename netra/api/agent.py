@@ -7,7 +7,7 @@ from litestar import Controller, get
 from litestar.params import FromPath
 
 from netra.catalog import agents
-from netra.catalog.agents import AgentSpec
+from netra.catalog.agent import AgentSpec
 from netra.errors import InvalidInput, NotFound
 from netra.schemas.agent import Agent
 from netra.schemas.page import Page

@@ -25,7 +25,7 @@ from netra.errors import InsufficientData, InvalidInput, Problem
 from netra.schemas.goal import Goal
 
 if TYPE_CHECKING:
-    from netra.catalog.agents import AgentSpec
+    from netra.catalog.agent import AgentSpec
 
 #: Shorter waits show no progress.
 _PATIENCE_S = 2.0

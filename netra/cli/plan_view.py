@@ -9,7 +9,7 @@ from rich.text import Text
 from netra.cli.output import count, table
 from netra.reports.formatting import format_figure, format_interval
 from netra.schemas.figure import Figure
-from netra.schemas.report import Report
+from netra.schemas.report import Report, Section
 
 
 def gist(report: Report) -> Group:
@@ -17,7 +17,16 @@ def gist(report: Report) -> Group:
     parts: list[RenderableType] = [Text(report.answer), "", _headline(report)]
     if report.recommendations:
         parts += ["", _recommendations(report)]
+    for section in report.sections:
+        parts += ["", _finding(section)]
     return Group(*parts)
+
+
+def _finding(section: Section) -> Text:
+    said = Text.assemble((f"{section.title}: ", "bold"), section.says)
+    if section.needs:
+        said.append(f" Needs {', '.join(section.needs)}.", style="yellow")
+    return said
 
 
 def _headline(report: Report) -> Table:

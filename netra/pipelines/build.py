@@ -9,6 +9,7 @@ from typing import Any
 import msgspec
 
 from netra.catalog import agents
+from netra.catalog.agent import Pool
 from netra.errors import InvalidInput, Problem
 from netra.pipelines import registry
 from netra.pipelines.dag import topological_order
@@ -24,7 +25,7 @@ class PlannedStage:
 
     name: str
     agent: str
-    pool: agents.Pool
+    pool: Pool
     #: Names of the stages that must succeed first.
     after: tuple[str, ...]
     #: Every parameter of the agent, defaults filled in: what is stored is what ran.

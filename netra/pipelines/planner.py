@@ -13,7 +13,8 @@ from netra.schemas.goal import Goal
 def plan_pipeline(goal: Goal, also: Collection[str] = ()) -> Pipeline:
     """Every listed agent that helps to answer the goal's question, in the order of their needs.
 
-    An agent runs when its catalog entry's `answers` names the question, or names none.
+    An agent runs when its catalog entry's `answers` names the question, or names none; one that
+    runs on request alone, when the job has parameters for it.
 
     Args:
         goal: only its question is looked at; whether the workload can support an objective is
@@ -24,7 +25,10 @@ def plan_pipeline(goal: Goal, also: Collection[str] = ()) -> Pipeline:
         spec
         for spec in agents.all_agents()
         if not spec.internal
-        and (not spec.answers or goal.question in spec.answers or spec.name in also)
+        and (
+            spec.name in also
+            or (not spec.on_request and (not spec.answers or goal.question in spec.answers))
+        )
     ]
     names = {spec.name for spec in chosen}
     edges = {spec.name: [u for u in spec.upstream if u in names] for spec in chosen}

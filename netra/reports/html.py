@@ -8,6 +8,7 @@ from typing import Any
 from netra.reports import sections
 from netra.reports.markup import Markup, el, join
 from netra.reports.read import as_report
+from netra.reports.section_html import section_block
 from netra.reports.style import STYLE
 from netra.schemas.report import Report
 
@@ -41,6 +42,7 @@ def render_html(report: Report | Mapping[str, Any]) -> str:
             sections.headline(report),
             sections.goal(report),
             sections.recommendations(report),
+            [section_block(s) for s in report.sections],
             sections.charts(report),
             sections.profile(report),
             sections.data_quality(report),

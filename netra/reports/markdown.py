@@ -16,7 +16,7 @@ from netra.reports.formatting import (
 from netra.reports.read import as_figure, as_report
 from netra.reports.table import Table, cell_text, read_table
 from netra.schemas.figure import Figure
-from netra.schemas.report import Chart, Recommendation, Report
+from netra.schemas.report import Chart, Recommendation, Report, Section
 
 _SPECIAL = re.compile(r"([\\`*_\[\]<>|#~])")
 
@@ -37,6 +37,7 @@ def render_markdown(report: Report | Mapping[str, Any]) -> str:
         _list(report.headline),
         _goal(report),
         *[_recommendation(r) for r in report.recommendations],
+        *[_section(s) for s in report.sections],
         _charts(report.charts),
         _open("The workload", report.profile),
         _open("What the workload records", report.data_quality),
@@ -112,12 +113,29 @@ def _recommendation(rec: Recommendation) -> list[str]:
     return lines
 
 
+def _section(section: Section) -> list[str]:
+    lines = [f"## {escape(section.title)}", ""]
+    if section.status != "ok":
+        lines.append(f"**{status_text(section.status)}**")
+        lines += [f"- needs {escape(need)}" for need in section.needs]
+    if section.says:
+        lines += [escape(section.says), ""]
+    lines += _list(section.figures)
+    for table in map(read_table, section.tables):
+        if table is not None:
+            lines += ["", *_table(table, "")]
+    named = _chart_lines(section.charts)
+    return [*lines, "", *named] if named else lines
+
+
 def _charts(charts: Sequence[Chart]) -> list[str]:
     """Charts are drawn in the HTML report; here they are named, with what there is to see."""
-    if not charts:
-        return []
-    lines = [f"- {escape(c.title)}: {escape(c.caption or 'see the HTML report')}" for c in charts]
-    return ["## Charts", "", *lines]
+    lines = _chart_lines(charts)
+    return ["## Charts", "", *lines] if lines else []
+
+
+def _chart_lines(charts: Sequence[Chart]) -> list[str]:
+    return [f"- {escape(c.title)}: {escape(c.caption or 'see the HTML report')}" for c in charts]
 
 
 def _open(title: str, content: Mapping[str, Any]) -> list[str]:

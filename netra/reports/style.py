@@ -120,6 +120,9 @@ pre { background: var(--paper); border: 1px solid var(--rule); border-radius: 6p
   padding: 0.75rem 0.9rem; overflow-x: auto; font: 0.84rem/1.5 var(--mono); margin: 0; }
 code { font-family: var(--mono); font-size: 0.9em; }
 
+.finding { max-width: 46rem; margin: 0.2rem 0 0.9rem; }
+.lacking { margin: 0.3rem 0 0.6rem; } .lacking ul { margin: 0.2rem 0; padding-left: 1.2rem; }
+.chapter > .charts + .block, .chapter > .block + .block { margin-top: 0.9rem; }
 .charts { display: grid; gap: 0.9rem;
   grid-template-columns: repeat(auto-fill, minmax(min(100%, 30rem), 1fr)); }
 figure { margin: 0; min-width: 0; }
@@ -141,6 +144,9 @@ svg .value, svg .mark-label { font-size: 11.5px; font-variant-numeric: tabular-n
 svg .mark-label { font-weight: 600; }
 svg .line { fill: none; stroke: var(--c); stroke-width: 2; stroke-linejoin: round; }
 svg .dashed { stroke-dasharray: 5 4; }
+svg .reference { stroke: var(--ink); stroke-width: 1.2; stroke-dasharray: 2 3; }
+svg .reference-label { font-size: 11px; fill: var(--ink); paint-order: stroke;
+  stroke: var(--card); stroke-width: 3px; stroke-linejoin: round; }
 svg .band { fill: var(--c); fill-opacity: 0.16; }
 svg .fill { fill: var(--c); }
 svg .mark { fill: var(--card); stroke: var(--c); stroke-width: 2.5; }

@@ -14,7 +14,7 @@ import msgspec
 from netra.agents.base import Inputs, StageResult, WorkloadInfo
 from netra.agents.loading import load_agent
 from netra.catalog import agents
-from netra.catalog.agents import AgentSpec
+from netra.catalog.agent import AgentSpec
 from netra.engine.claim import Claim
 from netra.engine.submit import fan_out_record
 from netra.errors import (

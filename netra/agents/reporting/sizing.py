@@ -6,7 +6,7 @@ from typing import Any
 
 import msgspec
 
-from netra.schemas.report import Chart, Report
+from netra.schemas.report import Chart, Report, Section
 
 #: A result may have 256 kB; some of it is left for the encoding of others.
 LIMIT_BYTES = 240_000
@@ -23,6 +23,7 @@ def fit_size(report: Report, limit: int = LIMIT_BYTES) -> Report:
         report = msgspec.structs.replace(
             report,
             charts=tuple(_thinned(chart, points) for chart in report.charts),
+            sections=tuple(_thinned_section(s, points, rows) for s in report.sections),
             profile=_shortened(report.profile, rows),
         )
         if _size(report) <= limit:
@@ -55,12 +56,21 @@ def _thinned(chart: Chart, most: int) -> Chart:
     return msgspec.structs.replace(chart, series=tuple(series))
 
 
+def _thinned_section(section: Section, points: int, rows: int) -> Section:
+    return msgspec.structs.replace(
+        section,
+        charts=tuple(_thinned(chart, points) for chart in section.charts),
+        tables=tuple(_first_rows(table, rows) for table in section.tables),
+    )
+
+
 def _shortened(profile: dict[str, Any], most: int) -> dict[str, Any]:
-    tables: list[dict[str, Any]] = []
-    for table in profile.get("tables", ()):
-        rows = table["rows"]
-        if len(rows) > most:
-            note = f"the first {most} of {len(rows)} rows"
-            table = {**table, "rows": rows[:most], "note": note}
-        tables.append(table)
+    tables = [_first_rows(table, most) for table in profile.get("tables", ())]
     return {**profile, "tables": tables} if tables else profile
+
+
+def _first_rows(table: dict[str, Any], most: int) -> dict[str, Any]:
+    rows = table["rows"]
+    if len(rows) <= most:
+        return table
+    return {**table, "rows": rows[:most], "note": f"the first {most} of {len(rows)} rows"}

@@ -17,6 +17,7 @@ from netra.reports.svg.frame import (
     x_axis,
     y_axis,
 )
+from netra.reports.svg.marks import draw_marks, places
 from netra.reports.svg.scale import Scale
 from netra.reports.svg.series import Series, is_time, read_series
 from netra.schemas.report import Chart
@@ -31,9 +32,9 @@ def draw_lines(chart: Chart, colours: dict[str, int]) -> Markup | None:
     if not series:
         return None
     frame, x, y = _axes(chart, series, zero=False)
-    marks = [_draw_one(chart, s, frame, x, y, colours.get(s.name, 1)) for s in series]
-    return svg(frame, chart.title, y_axis(frame, y, chart.y_label), marks,
-               x_axis(frame, x, chart.x_label))  # fmt: skip
+    drawn = [_draw_one(chart, s, frame, x, y, colours.get(s.name, 1)) for s in series]
+    return svg(frame, chart.title, y_axis(frame, y, chart.y_label), drawn,
+               draw_marks(chart.marks, frame, x, y), x_axis(frame, x, chart.x_label))  # fmt: skip
 
 
 def draw_histogram(chart: Chart, colours: dict[str, int]) -> Markup | None:
@@ -68,7 +69,7 @@ def draw_histogram(chart: Chart, colours: dict[str, int]) -> Markup | None:
 
 
 def _axes(chart: Chart, series: list[Series], *, zero: bool) -> tuple[Frame, Scale, Scale]:
-    values = [v for s in series for v in s.values()]
+    values = [v for s in series for v in s.values()] + places(chart.marks, "y")
     unit = axis_unit(chart.y_label)
 
     def y_scale(top: float, bottom: float) -> Scale:
@@ -77,7 +78,7 @@ def _axes(chart: Chart, series: list[Series], *, zero: bool) -> tuple[Frame, Sca
         return scales.linear(values, bottom, top, zero=zero, unit=unit)
 
     frame = frame_for(tick_texts(y_scale(0, 1)))
-    xs = [x for s in series for x in s.x]
+    xs = [x for s in series for x in s.x] + places(chart.marks, "x")
     span = (min(xs), max(xs)) if min(xs) < max(xs) else (min(xs) - 0.5, max(xs) + 0.5)
     x_unit = axis_unit(chart.x_label)
     x: Scale
@@ -100,16 +101,17 @@ def _draw_one(
     parts: list[Markup] = []
     if s.lower and s.upper:
         parts.append(_band(s, x, y, colour))
-    if s.style != "band":
+    if s.style not in ("band", "dots"):
         path = _path(points, step=chart.kind == "step")
         dashed = " dashed" if s.style == "dashed" else ""
         parts.append(el("path", d=path, class_=f"line s{colour}{dashed}"))
-    few = len(points) <= _MARKS_AT_MOST
+    few = len(points) <= _MARKS_AT_MOST or s.style == "dots"
+    radius = 2.6 if len(points) <= _MARKS_AT_MOST else 1.6
     for (px, py), a, b in zip(points, s.x, s.y, strict=True):
         if py is None or b is None:
             continue
         says = f"{s.name}: {_said(b, chart.y_label)} at {_said_x(a, chart)}"
-        dot = el("circle", cx=px, cy=py, r=2.6, class_=f"fill s{colour}") if few else None
+        dot = el("circle", cx=px, cy=py, r=radius, class_=f"fill s{colour}") if few else None
         # A disc larger than the mark, unseen, so that the pointer need not be exact.
         hit = el("circle", el("title", says), cx=px, cy=py, r=7, class_="hit")
         parts.append(Markup((dot or "") + hit))

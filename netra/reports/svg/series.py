@@ -9,8 +9,9 @@ from typing import Any
 
 from netra.reports.svg.scale import parse_time
 
-#: How a series is drawn: plainly, as one labelled mark, dashed, or as a band of uncertainty.
-STYLES = ("plain", "point", "dashed", "band")
+#: How a series is drawn: plainly, as one labelled mark, as many unlabelled ones, dashed, or as a
+#: band of uncertainty.
+STYLES = ("plain", "point", "dots", "dashed", "band")
 
 
 @dataclass(frozen=True, kw_only=True)

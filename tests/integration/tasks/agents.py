@@ -8,7 +8,8 @@ import psycopg
 
 from netra import settings
 from netra.agents.base import Context, Inputs, StageResult
-from netra.catalog.agents import AgentSpec, get, register
+from netra.catalog.agent import AgentSpec
+from netra.catalog.agents import get, register
 from netra.errors import InsufficientData, InvalidInput, StoreUnavailable
 from netra.store.postgres import dsn
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from netra.catalog import agents
-from netra.catalog.agents import AgentSpec
+from netra.catalog.agent import AgentSpec
 from netra.pipelines import Pipeline, all_pipelines, build, plan_pipeline
 from netra.schemas.goal import Goal
 
@@ -87,3 +87,14 @@ class TestTheRealCatalog:
     def test_the_backtest_runs_on_the_gpu_pool(self) -> None:
         pools = {s.name: s.pool for s in build("optimize")}
         assert [name for name, pool in pools.items() if pool == "gpu"] == ["backtest"]
+
+
+def test_an_agent_on_request_runs_only_when_it_is_asked_for(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    spec = AgentSpec(
+        name="asked", summary="asked", pool="cpu", path="netra.agents.noop:run", on_request=True
+    )
+    monkeypatch.setattr(agents, "_AGENTS", {"asked": spec})
+    assert plan_pipeline(Goal()).stages == ()
+    assert [s.name for s in plan_pipeline(Goal(), also=("asked",)).stages] == ["asked"]

@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 
 from netra.schemas.figure import Figure, Source, missing
-from netra.schemas.report import Change, Chart, Recommendation, Report
+from netra.schemas.report import Change, Chart, Mark, Recommendation, Report, Section
 
 HOSTILE = '<script>alert("x")</script><img src=x onerror=alert(1)>'
 
@@ -90,6 +90,47 @@ RECOMMENDATION = Recommendation(
     effort="One line.",
 )
 
+SECTIONS = (
+    Section(
+        id="capacity",
+        title=f"Capacity of {HOSTILE}",
+        says="Four replicas hold the limit.",
+        figures=(figure(4.0, "replicas", "Replicas", "METHOD-section", n=100),),
+        tables=(
+            {
+                "title": "Front",
+                "columns": [{"name": "Fleet"}, {"name": "Cost", "unit": "USD"}],
+                "rows": [[HOSTILE, 9.5]],
+                "method": "METHOD-section-table",
+                "n": 3,
+            },
+        ),
+        charts=(
+            Chart(
+                id="front",
+                title="Cost and time to first token",
+                kind="line",
+                x_label="Cost (USD/hour)",
+                y_label="p95 time to first token (s)",
+                series=(
+                    {"name": "fleets", "x": [4, 8, 16], "y": [3.0, 1.0, 0.5], "style": "dots"},
+                ),
+                marks=(
+                    Mark(axis="y", at=1.5, label=f"limit {HOSTILE}"),
+                    Mark(axis="x", at=8, label="chosen"),
+                ),
+            ),
+        ),
+    ),
+    Section(
+        id="demand",
+        title="Demand",
+        says="One day is too short.",
+        status="insufficient_data",
+        needs=("14 days of history",),
+    ),
+)
+
 REPORT = Report(
     job_id="job-1",
     answer=f"Cache prompts of {HOSTILE} for one hour.",
@@ -117,6 +158,7 @@ REPORT = Report(
     data_quality={"columns": [{"column": HOSTILE, "known": 0.5}], "left_out": "2 rows"},
     method={"about": [f"Workload {HOSTILE}"], "seed": 7, "split": {"by": "session"}},
     charts=CHARTS,
+    sections=SECTIONS,
     goal={
         "text": f"Cut cost of {HOSTILE}",
         "assumptions": ["read as written"],
@@ -137,6 +179,6 @@ METHODS = tuple(
     f"METHOD-{name}"
     for name in (
         "baseline", "projected", "saving", "backtest", "evidence",
-        "headline", "profile", "cell", "table", "goal",
+        "headline", "profile", "cell", "table", "goal", "section", "section-table",
     )
 )  # fmt: skip

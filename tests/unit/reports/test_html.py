@@ -55,7 +55,7 @@ def page() -> Reader:
 def test_every_element_is_closed_and_ids_are_unique(page: Reader) -> None:
     ids = [value for _, name, value in page.attributes if name == "id"]
     assert len(ids) == len(set(ids))
-    assert page.tags.count("svg") == 6  # five charts, and one before-and-after
+    assert page.tags.count("svg") == 7  # six charts, and one before-and-after
 
 
 def test_every_figure_shows_its_method(page: Reader) -> None:

@@ -6,7 +6,7 @@ import msgspec
 
 from netra.agents.reporting.sizing import fit_size
 from netra.schemas.figure import Figure
-from netra.schemas.report import Chart, Report
+from netra.schemas.report import Chart, Report, Section
 
 
 def report(points: int, rows: int, charts: int = 4) -> Report:
@@ -56,3 +56,15 @@ def test_figures_are_never_dropped() -> None:
     thinned = fit_size(report(points=5000, rows=1000, charts=20), limit=2_000)
     assert size(thinned) <= 2_000
     assert thinned.headline[0].value == 1.0
+
+
+def test_sections_are_thinned_too() -> None:
+    line = {"name": "a", "x": list(range(50_000)), "y": [0.123456] * 50_000}
+    table = {"title": "t", "columns": [{"name": "n"}], "rows": [[i] for i in range(1000)]}
+    chart = Chart(id="c", title="", kind="line", x_label="", y_label="", series=(line,))
+    section = Section(id="s", title="S", says="", charts=(chart,), tables=(table,))
+    whole = msgspec.structs.replace(report(1, 1), sections=(section,))
+    (thinned,) = fit_size(whole).sections
+    assert thinned.charts[0].series[0]["x"][-1] == 49_999
+    assert len(thinned.charts[0].series[0]["x"]) <= 400
+    assert thinned.tables[0]["note"] == "the first 40 of 1000 rows"

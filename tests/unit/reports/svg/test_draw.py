@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from netra.reports.svg import draw
-from netra.schemas.report import Chart
+from netra.schemas.report import Chart, Mark
 
 
 def chart(kind: str, *series: dict[str, Any], **more: Any) -> Chart:
@@ -106,3 +106,41 @@ def test_nothing_is_drawn_from_nothing(kind: str, series: tuple[dict[str, Any], 
 def test_log_axes_and_equal_values(kind: str) -> None:
     it = chart(kind, {"name": "a", "x": [7, 7], "y": [3, 3]}, x_scale="log", y_scale="log")
     assert parsed(it) is not None
+
+
+class TestMarks:
+    def marked(self, *marks: Mark, **more: Any) -> ET.Element:
+        series = {"name": "a", "x": [0, 10], "y": [1, 2]}
+        return parsed(chart("line", series, marks=marks, **more))
+
+    def test_an_upright_line_stands_at_its_place(self) -> None:
+        root = self.marked(Mark(axis="x", at=0, label="cut"), Mark(axis="x", at=5, label="chosen"))
+        first, second = (float(e.get("x1", "nan")) for e in of_class(root, "reference"))
+        dots = [float(e.get("cx", "nan")) for e in of_class(root, "hit")]
+        assert first == dots[0]
+        assert second == pytest.approx(sum(dots) / 2)
+        assert [e.text for e in of_class(root, "reference-label")] == ["cut", "chosen"]
+
+    def test_a_limit_above_all_points_is_inside_the_drawing(self) -> None:
+        root = self.marked(Mark(axis="y", at=50, label="limit"))
+        (line,) = of_class(root, "reference")
+        highest = min(float(e.get("cy", "nan")) for e in of_class(root, "hit"))
+        assert 0 < float(line.get("y1", "nan")) < highest
+
+    def test_a_time_and_nonsense(self) -> None:
+        xs = ["2026-11-01T00:00:00Z", "2026-11-01T10:00:00Z"]
+        it = chart(
+            "line",
+            {"name": "a", "x": xs, "y": [1, 2]},
+            marks=(
+                Mark(axis="x", at="2026-11-01T05:00:00Z", label="now"),
+                Mark(axis="x", at="soon", label="never"),
+            ),
+        )
+        labels = [e.text for e in of_class(parsed(it), "reference-label")]
+        assert labels == ["now"]
+
+    def test_dots_have_no_line(self) -> None:
+        root = parsed(chart("line", {"name": "a", "x": [1, 2], "y": [1, 2], "style": "dots"}))
+        assert not of_class(root, "line")
+        assert len(of_class(root, "fill")) == 2

@@ -1,0 +1,58 @@
+"""What the catalog says of an agent."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+import msgspec
+
+from netra.catalog.params import Params
+from netra.errors import InvalidInput, Problem
+
+Pool = Literal["cpu", "gpu"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class AgentSpec:
+    """A catalog entry."""
+
+    name: str
+    #: What it computes, one sentence.
+    summary: str
+    pool: Pool
+    #: `module:function`, imported only by workers and `netra analyze`.
+    path: str
+    #: The msgspec struct of its parameters.
+    params: type[Params] = Params
+    #: Event columns that it reads; none: it is given no events.
+    columns: tuple[str, ...] = ()
+    #: Agents whose results it uses if they ran before it in the job.
+    upstream: tuple[str, ...] = ()
+    #: The goal's questions (`schemas.goal.Question`) that it helps to answer; none: every one.
+    answers: tuple[str, ...] = ()
+    #: Only where the job has parameters for it, whatever the question.
+    on_request: bool = False
+    #: Stages this short may be claimed several at once.
+    short: bool = False
+    #: A stage that runs longer is stopped and counts as failed, seconds.
+    limit_s: float = 3600.0
+    #: Agents that only tests and measurements use are not listed.
+    internal: bool = field(default=False)
+
+    def parse_params(self, raw: dict[str, Any], where: str = "params") -> Params:
+        """Typed parameters; text as a command line gives it is understood.
+
+        Raises:
+            InvalidInput: a parameter is unknown or out of range; names which.
+        """
+        try:
+            parsed = msgspec.convert(raw, self.params, strict=False)
+        except msgspec.ValidationError as e:
+            known = ", ".join(self.params.__struct_fields__) or "none"
+            raise InvalidInput(
+                f"agent {self.name!r} cannot take these parameters",
+                [Problem(where=where, problem=str(e), got=raw, expected=f"parameters: {known}")],
+            ) from e
+        parsed.check(where)
+        return parsed

@@ -1,0 +1,1 @@
+"""The entries of the catalog, by field; each module has its own `ENTRIES`."""

@@ -1,0 +1,18 @@
+"""The parameters that each agent takes, as msgspec structs; the API shows them as JSON schema."""
+
+from netra.catalog.params.base import Params
+from netra.catalog.params.caching import CACHE_POLICIES, CachingParams, PromptCacheParams
+from netra.catalog.params.measuring import NoopParams
+from netra.catalog.params.planning import BacktestParams, PlanParams
+from netra.catalog.params.profiling import ProfileParams
+
+__all__ = [
+    "CACHE_POLICIES",
+    "BacktestParams",
+    "CachingParams",
+    "NoopParams",
+    "Params",
+    "PlanParams",
+    "ProfileParams",
+    "PromptCacheParams",
+]

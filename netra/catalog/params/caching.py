@@ -1,0 +1,51 @@
+"""Parameters of the agents of prefix and prompt caching."""
+
+from __future__ import annotations
+
+from datetime import date
+from typing import Annotated, Literal
+
+from msgspec import Meta
+
+from netra.catalog.params.base import Params
+from netra.errors import InvalidInput, Problem
+
+_Capacity = Annotated[int, Meta(ge=1)]
+
+#: Eviction policies that the caching agent knows.
+CACHE_POLICIES = ("lru",)
+
+
+class CachingParams(Params, frozen=True, kw_only=True):
+    #: Cache sizes, blocks; the unlimited one is always there.
+    capacities: Annotated[tuple[_Capacity, ...], Meta(max_length=200)] | _Capacity = (
+        *(1_000, 10_000, 30_000, 50_000, 100_000),
+    )
+    #: Eviction policies.
+    policies: tuple[str, ...] | str = CACHE_POLICIES
+    #: Points of the curve.
+    points: Annotated[int, Meta(ge=2, le=2_000)] = 200
+
+    def check(self, where: str) -> None:
+        asked = (self.policies,) if isinstance(self.policies, str) else self.policies
+        known = "one of: " + ", ".join(CACHE_POLICIES)
+        wrong = [
+            Problem(where=f"{where}.policies", problem="unknown policy", got=p, expected=known)
+            for p in asked
+            if p not in CACHE_POLICIES
+        ]
+        if wrong:
+            raise InvalidInput("there is no such eviction policy", wrong)
+
+
+class PromptCacheParams(Params, frozen=True, kw_only=True):
+    #: Only requests with the attribute `subagent` = `false`.
+    top_level_only: bool = False
+    #: Who shares cached blocks: the requests of a session on a model (those without a session:
+    #: all on the model), or all on the model.
+    share: Literal["session", "model"] = "session"
+    #: The day whose prices hold for all requests; by default each one's own day, or today where
+    #: the trace has relative times.
+    price_date: date | None = None
+    #: Rows of each breakdown; the rest is added up in one more.
+    rows: Annotated[int, Meta(ge=1, le=100)] = 30

@@ -1,0 +1,24 @@
+"""Parameters of the agents that only tests and measurements use."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from msgspec import Meta
+
+from netra.catalog.params.base import Params
+
+
+class NoopParams(Params, frozen=True, kw_only=True):
+    #: How long to sleep in all, seconds.
+    sleep_s: Annotated[float, Meta(ge=0)] = 0.0
+    #: How many times to report progress meanwhile.
+    ticks: Annotated[int, Meta(ge=0)] = 0
+    #: Fail on this many attempts before succeeding.
+    fail_attempts: Annotated[int, Meta(ge=0)] = 0
+    #: Hold the interpreter lock, in compiled code, for this long, seconds.
+    hold_gil_s: Annotated[float, Meta(ge=0)] = 0.0
+    #: Fan out into this many children and one merge stage.
+    fan_out: Annotated[int, Meta(ge=0, le=1000)] = 0
+    #: Size of the result's payload, bytes.
+    result_bytes: Annotated[int, Meta(ge=0, le=250_000)] = 0
