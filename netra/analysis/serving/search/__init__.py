@@ -1,0 +1,1 @@
+"""The search for a fleet: which one holds the limits on a trace at the least cost, and why."""
