@@ -8,15 +8,24 @@ from dataclasses import dataclass
 from typing import Any, cast
 
 from netra.analysis.compiled import Floats, Int64s
-from netra.analysis.serving.known import known_gpu, known_model
+from netra.analysis.serving.known import known_gpu, known_model, with_format
 from netra.analysis.serving.roofline import Efficiencies, Parallelism, Roofline
 from netra.analysis.serving.settings import EngineSettings, Fleet
 from netra.analysis.serving.simulator import Service, simulate
+from netra.analysis.serving.specs import ModelSpec
 from netra.analysis.serving.step_time import StepTable
 from netra.errors import InvalidInput, Problem
 
 _BLOCK_TOKENS = 16
 _MEMORY_SHARE = 0.9
+#: By what a `quantization` contains, the format of the weights.
+_QUANTIZATIONS = {
+    "fp8": "fp8",
+    "fp4": "nvfp4",
+    "awq": "int4",
+    "gptq": "int4",
+    "int8": "int8",
+}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -77,14 +86,15 @@ def deployment_of(
         NotFound: the model or the GPU is not known; the error names those that are.
         InsufficientData: the model does not fit on the GPUs.
     """
-    kwargs = _section(meta, "engine_kwargs")
+    kwargs = _settings(meta)
+    _refuse_unsimulated(kwargs)
     spec = known_gpu(gpu)
     if link_gbs is not None:
         if not link_gbs > 0:
             raise InvalidInput(f"a link of {link_gbs} GB/s")
         spec = dataclasses.replace(spec, link_bytes_per_s=link_gbs * 1e9)
     roofline = Roofline(
-        model=known_model(str(kwargs.get("model"))),
+        model=_model(meta, kwargs),
         gpu=spec,
         parallelism=Parallelism(
             tensor=_count(kwargs, "tensor_parallel_size", 1),
@@ -98,23 +108,87 @@ def deployment_of(
     )
 
 
+def _settings(meta: Mapping[str, Any]) -> Mapping[str, Any]:
+    """What the engine was started with; below it, what it made of what was not stated."""
+    resolved = _section(meta, "resolved_config", optional=True)
+    found: dict[str, Any] = {}
+    for name in ("model_config", "cache_config", "parallel_config", "scheduler_config"):
+        found |= {k: v for k, v in _section(resolved, name, optional=True).items() if v is not None}
+    cache = _section(meta, "kv_cache", optional=True)
+    found |= {k: v for k, v in cache.items() if v is not None}
+    found |= {k: v for k, v in _section(meta, "engine_kwargs").items() if v is not None}
+    if (speculative := resolved.get("speculative_config")) is not None:
+        found.setdefault("speculative_config", speculative)
+    return found
+
+
+def _model(meta: Mapping[str, Any], kwargs: Mapping[str, Any]) -> ModelSpec:
+    """The model, with the formats of its weights and of its KV cache."""
+    model = known_model(str(kwargs.get("model") or meta.get("model")))
+    quantization = str(kwargs.get("quantization") or "").lower()
+    if quantization and model.weight_bytes == 2.0:
+        for fragment, weights in _QUANTIZATIONS.items():
+            if fragment in quantization:
+                model = with_format(model, weights)
+                break
+        else:
+            wrong = Problem(
+                where="quantization",
+                problem="is not one whose speed is known",
+                got=quantization,
+                expected="one with " + ", ".join(_QUANTIZATIONS) + " in its name",
+            )
+            raise InvalidInput("the run's weights are in an unknown format", [wrong])
+    dtype = str(kwargs.get("dtype") or "auto").removeprefix("torch.").lower()
+    if dtype not in ("auto", "bfloat16", "float16", "half"):
+        wrong = Problem(
+            where="dtype",
+            problem="is not simulated",
+            got=dtype,
+            expected="auto, bfloat16, float16 or half",
+        )
+        raise InvalidInput(f"a model computed in {dtype}", [wrong])
+    cached = str(kwargs.get("kv_cache_dtype") or kwargs.get("cache_dtype") or "auto").lower()
+    if "fp8" in cached or "int8" in cached:
+        model = dataclasses.replace(model, kv_number_bytes=1.0)
+    return model
+
+
+def _refuse_unsimulated(kwargs: Mapping[str, Any]) -> None:
+    """Raises InvalidInput naming the settings that change what an engine does, and that the
+    simulation does not follow."""
+    wrong = [
+        Problem(where=name, problem=f"{what} is not simulated", got=kwargs[name], expected=expected)
+        for name, neutral, what, expected in (
+            ("pipeline_parallel_size", (1,), "pipeline parallelism", "1"),
+            ("decode_context_parallel_size", (1,), "context parallelism", "1"),
+            ("prefill_context_parallel_size", (1,), "context parallelism", "1"),
+            ("speculative_config", (), "speculative decoding", "none"),
+            ("enable_chunked_prefill", (True,), "a prompt read in one piece", "true"),
+        )
+        if name in kwargs and kwargs[name] not in neutral
+    ]
+    if wrong:
+        raise InvalidInput("the run used what the simulation does not know", wrong)
+
+
 def _engine(
     meta: Mapping[str, Any], kwargs: Mapping[str, Any], roofline: Roofline
 ) -> EngineSettings:
-    cache = _section(meta, "kv_cache", optional=True)
-    resolved = _section(meta, "resolved_config", optional=True)
-    scheduler = _section(resolved, "scheduler_config", optional=True)
-    block = _count(cache, "block_size", _BLOCK_TOKENS)
-    share = cache.get("gpu_memory_utilization") or _MEMORY_SHARE
-    blocks = cache.get("num_gpu_blocks") or roofline.kv_tokens(share) // block
+    block = _count(kwargs, "block_size", _BLOCK_TOKENS)
+    share = kwargs.get("gpu_memory_utilization", _MEMORY_SHARE)
+    if not isinstance(share, int | float) or not 0 < share <= 1:
+        wrong = Problem(where="gpu_memory_utilization", problem="is no share", got=share)
+        raise InvalidInput("the run's record has no usable gpu_memory_utilization", [wrong])
+    blocks = kwargs.get("num_gpu_blocks_override") or kwargs.get("num_gpu_blocks")
     return EngineSettings(
         max_num_seqs=_count(kwargs, "max_num_seqs"),
         max_num_batched_tokens=_count(kwargs, "max_num_batched_tokens"),
-        kv_blocks=int(blocks),
+        kv_blocks=int(blocks or roofline.kv_tokens(share) // block),
         block_tokens=block,
-        # vLLM schedules asynchronously unless told otherwise since 0.14.
-        async_scheduling=bool(scheduler.get("async_scheduling", True)),
-        prefix_caching=bool(cache.get("enable_prefix_caching", True)),
+        # vLLM schedules asynchronously unless told otherwise since 0.14, say its release notes.
+        async_scheduling=bool(kwargs.get("async_scheduling", True)),
+        prefix_caching=bool(kwargs.get("enable_prefix_caching", True)),
         ranks=roofline.parallelism.data,
     )
 

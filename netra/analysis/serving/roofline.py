@@ -113,7 +113,8 @@ class Roofline:
         pair_rate = self.gpu.flops_per_s * e.attention * self.parallelism.tensor
         return StepTable(
             tokens_s=e.step_s + shared,
-            sequences_s=sequences * (e.sequence_s + self._sampling_s),
+            sequences_s=sequences
+            * (e.sequence_s + self._sampling_s + self.model.window_bytes / kv_rate),
             kv_s=np.full(max_sequences + 1, self.model.kv_bytes_per_token / kv_rate),
             pair_s=self.model.flops_per_pair / pair_rate,
         )
@@ -156,7 +157,7 @@ class Roofline:
     def _resident_bytes(self) -> float:
         """Bytes of weights on one GPU."""
         m = self.model
-        experts = m.experts * m.expert_weights * m.weight_bytes
+        experts = m.experts * m.expert_bytes
         return (m.total_bytes - experts) / self.parallelism.tensor + experts / self._expert_gpus
 
     def _expert_tokens(self, tokens: Floats) -> Floats:
@@ -169,11 +170,12 @@ class Roofline:
         T tokens that each go through k of E experts at random touch E (1 - (1 - k/E)^T) of them.
         """
         m = self.model
-        dense = m.attention_weights + m.shared_weights + m.output_weights
+        dense = (m.attention_weights + m.shared_weights) * m.weight_bytes
+        dense += m.output_weights * m.output_number_bytes
         missed = (1.0 - m.experts_per_token / m.experts) ** self._expert_tokens(tokens)
-        touched = m.experts * (1.0 - missed) * m.expert_weights
+        touched = m.experts * (1.0 - missed) * m.expert_bytes
         per_gpu = dense / self.parallelism.tensor + touched / self._expert_gpus / self._grouped
-        return per_gpu * m.weight_bytes / (self.gpu.memory_bytes_per_s * self.efficiencies.weights)
+        return per_gpu / (self.gpu.memory_bytes_per_s * self.efficiencies.weights)
 
     def _products_s(self, tokens: Floats) -> Floats:
         """Multiplying every token with its weights: two operations for each weight."""
@@ -181,7 +183,13 @@ class Roofline:
         dense = tokens * (m.attention_weights + m.shared_weights)
         routed = self._expert_tokens(tokens) * m.experts_per_token * m.expert_weights
         per_gpu = dense / self.parallelism.tensor + routed / self._expert_gpus / self._grouped
-        return 2.0 * per_gpu / (self.gpu.flops_per_s * self.efficiencies.products)
+        return 2.0 * per_gpu / self._product_rate
+
+    @property
+    def _product_rate(self) -> float:
+        """Operations a second in products with weights."""
+        faster = self.gpu.eight_bit_rate if self.model.eight_bit_products else 1.0
+        return self.gpu.flops_per_s * faster * self.efficiencies.products
 
     @property
     def _grouped(self) -> float:
@@ -207,6 +215,7 @@ class Roofline:
     def _sampling_s(self) -> float:
         """The output matrix and the sampler for one sequence; both run once a sequence."""
         m, e, tensor = self.model, self.efficiencies, self.parallelism.tensor
+        # Quantized models keep 16 bits here.
         products = 2.0 * m.output_weights / tensor / (self.gpu.flops_per_s * e.products)
         logits = m.vocabulary * _LOGIT_BYTES * _LOGIT_PASSES
         return products + logits / (self.gpu.memory_bytes_per_s * e.weights)

@@ -58,3 +58,48 @@ def test_what_is_missing_or_not_known_is_named() -> None:
         deployment_of(record(), gpu="rtxpro6000", link_gbs=0)
     with pytest.raises(NotFound, match="my/model"):
         deployment_of(record(model="my/model"), gpu="rtxpro6000")
+
+
+def test_what_the_engine_was_not_told_is_what_it_resolved() -> None:
+    resolved = {
+        "scheduler_config": {"max_num_seqs": 64, "max_num_batched_tokens": 4096},
+        "cache_config": {"block_size": 32, "gpu_memory_utilization": 0.8, "cache_dtype": "fp8"},
+        "model_config": {"dtype": "torch.bfloat16", "quantization": None},
+        "speculative_config": None,
+    }
+    given = record(max_num_seqs=None, max_num_batched_tokens=2048)
+    found = deployment_of(given | {"resolved_config": resolved}, gpu="rtxpro6000")
+    assert (found.engine.max_num_seqs, found.engine.max_num_batched_tokens) == (64, 2048)
+    assert found.engine.block_tokens == 32
+    assert found.roofline.model.kv_number_bytes == 1.0
+    assert found.engine.kv_blocks == found.roofline.kv_tokens(0.8) // 32
+
+
+def test_formats_of_weights_are_read_from_the_settings_or_the_name() -> None:
+    for kwargs in (
+        {"model": "Qwen/Qwen3-32B", "quantization": "fp8"},
+        {"model": "Qwen/Qwen3-32B-FP8"},
+        {"model": "Qwen/Qwen3-32B-FP8", "quantization": "fp8"},
+    ):
+        model = deployment_of(record(**kwargs), gpu="rtxpro6000").roofline.model
+        assert (model.weight_bytes, model.eight_bit_products) == (1.0, True)
+    half = deployment_of(record(dtype="float16"), gpu="rtxpro6000").roofline.model
+    assert half.weight_bytes == 2.0
+    with pytest.raises(InvalidInput, match="unknown format") as caught:
+        deployment_of(record(quantization="gguf"), gpu="rtxpro6000")
+    assert caught.value.errors[0].got == "gguf"
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("pipeline_parallel_size", 2),
+        ("speculative_config", {"method": "eagle"}),
+        ("enable_chunked_prefill", False),
+        ("dtype", "float32"),
+    ],
+)
+def test_what_the_simulation_does_not_follow_is_refused(name: str, value: Any) -> None:
+    with pytest.raises(InvalidInput) as caught:
+        deployment_of(record(**{name: value}), gpu="rtxpro6000")
+    assert caught.value.errors[0].where == name

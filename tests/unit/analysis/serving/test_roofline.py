@@ -7,10 +7,10 @@ import dataclasses
 import numpy as np
 import pytest
 
-from netra.analysis.serving.known import GPUS, MODELS, known_gpu, known_model
+from netra.analysis.serving.known import known_gpu, known_model
 from netra.analysis.serving.roofline import Efficiencies, Parallelism, Roofline
 from netra.analysis.serving.specs import GpuSpec, ModelSpec
-from netra.errors import InsufficientData, NotFound
+from netra.errors import InsufficientData
 
 GPU = GpuSpec(
     name="round",
@@ -39,50 +39,6 @@ IDEAL = Efficiencies(
 ATTENTION = 2 * (400 + 200)
 MLP = 2 * 3 * 10 * 20
 OUTPUT = 1_000
-
-
-@pytest.mark.parametrize(
-    ("name", "billions"),
-    [
-        ("meta-llama/Llama-3.1-8B", 8.03),
-        ("meta-llama/Llama-3.1-70B", 70.6),
-        ("meta-llama/Llama-3.1-405B", 405.9),
-        ("meta-llama/Llama-3.2-1B", 1.236),
-        ("mistralai/Mixtral-8x7B-v0.1", 46.7),
-        ("Qwen/Qwen3-32B", 32.8),
-        ("Qwen/Qwen3-30B-A3B", 30.5),
-        ("Qwen/Qwen2.5-7B", 7.62),
-    ],
-)
-def test_models_have_their_published_sizes(name: str, billions: float) -> None:
-    assert known_model(name).total_bytes / 2e9 == pytest.approx(billions, rel=0.003)
-
-
-def test_bytes_of_a_token_in_the_kv_cache() -> None:
-    # vLLM reports 2,588 blocks of 16 tokens in the 4090's cache; 2 x 32 layers x 8 x 128 x 2 B.
-    assert known_model("meta-llama/Llama-3.1-8B").kv_bytes_per_token == 131_072
-
-
-def test_what_is_not_known_is_refused_with_what_is() -> None:
-    with pytest.raises(NotFound, match="no specification of the GPU 'tpu'") as caught:
-        known_gpu("tpu")
-    assert all(name in str(caught.value) for name in GPUS)
-    with pytest.raises(NotFound, match="no specification of the model") as caught:
-        known_model("openai/gpt-5")
-    assert all(name in str(caught.value) for name in MODELS)
-
-
-def test_a_fine_tuned_release_has_the_shape_of_its_base() -> None:
-    for release, base in (
-        ("Qwen/Qwen3-30B-A3B-Instruct-2507", "Qwen/Qwen3-30B-A3B"),
-        ("meta-llama/Llama-3.1-8B-Instruct", "meta-llama/Llama-3.1-8B"),
-        ("mistralai/Mixtral-8x7B-Instruct-v0.1", "mistralai/Mixtral-8x7B-v0.1"),
-    ):
-        assert known_model(release) is known_model(base)
-
-
-def test_every_specification_names_its_source() -> None:
-    assert all(spec.source for spec in (*GPUS.values(), *MODELS.values()))
 
 
 def test_a_dense_step_by_hand() -> None:
@@ -151,3 +107,34 @@ def test_a_kv_cache_of_what_the_weights_leave() -> None:
     with pytest.raises(InsufficientData, match="does not fit") as caught:
         large.kv_tokens()
     assert caught.value.needs
+
+
+def test_layers_with_a_window_cost_a_sequence_its_windows_and_no_more() -> None:
+    windowed = dataclasses.replace(MODEL, windowed_layers=1, window=7)
+    table = Roofline(model=windowed, gpu=GPU, efficiencies=IDEAL).tabulate(
+        max_tokens=8, max_sequences=4
+    )
+    whole = Roofline(model=MODEL, gpu=GPU, efficiencies=IDEAL).tabulate(
+        max_tokens=8, max_sequences=4
+    )
+    one_layer = 2 * 2 * 5 * 2 / 1e9
+    assert table.kv_s[2] == pytest.approx(one_layer)
+    assert table.sequences_s[3] - whole.sequences_s[3] == pytest.approx(3 * 7 * one_layer)
+    assert table.pair_s == pytest.approx(whole.pair_s / 2)
+
+
+def test_eight_bit_weights_are_read_in_half_the_time_and_multiplied_in_half() -> None:
+    eight_bit = dataclasses.replace(
+        MODEL, weight_bytes=1.0, eight_bit_products=True, output_number_bytes=0.0
+    )
+    sixteen = dataclasses.replace(MODEL, output_number_bytes=0.0)
+
+    def step(model: ModelSpec, rate: float) -> float:
+        gpu = dataclasses.replace(GPU, eight_bit_rate=rate)
+        roofline = Roofline(model=model, gpu=gpu, efficiencies=IDEAL)
+        return float(roofline.tabulate(max_tokens=8, max_sequences=4).tokens_s[5])
+
+    assert step(eight_bit, 2.0) == pytest.approx(step(sixteen, 2.0) / 2, rel=1e-12)
+    read = (ATTENTION + MLP) / 1e9
+    multiplied = 2 * 5 * (ATTENTION + MLP) / 1e12
+    assert step(eight_bit, 1.0) == pytest.approx(np.hypot(read, multiplied), rel=1e-12)
