@@ -1,0 +1,1 @@
+"""Caches of one capacity under several eviction policies, one policy a file."""
