@@ -48,7 +48,7 @@ def _replay(
     least = 1
     for i in range(len(ids)):
         block = ids[i]
-        times = count[block]
+        times = int(count[block])
         if times:
             hits += 1
             _take_out(block, times, older, newer, oldest, newest)

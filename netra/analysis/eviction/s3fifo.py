@@ -59,7 +59,7 @@ def _replay(
     for i in range(len(ids)):
         block = ids[i]
         where = queue[block]
-        if where == _SMALL or where == _MAIN:
+        if 0 < where < _GHOST:
             hits += 1
             if count[block] < _MOST:
                 count[block] += 1

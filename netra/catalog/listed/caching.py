@@ -14,7 +14,7 @@ PROMPT_COLUMNS = (
 ENTRIES = (
     AgentSpec(
         name="caching",
-        summary="The exact hit ratio of a prefix cache at every capacity, from the blocks' hashes.",
+        summary="Hit ratios of a prefix cache by capacity and eviction policy, and its memory.",
         pool="cpu",
         path="netra.agents.caching:run",
         params=CachingParams,

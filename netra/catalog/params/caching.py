@@ -12,8 +12,8 @@ from netra.errors import InvalidInput, Problem
 
 _Capacity = Annotated[int, Meta(ge=1)]
 
-#: Eviction policies that the caching agent knows.
-CACHE_POLICIES = ("lru",)
+#: Eviction policies that the caching agent knows; `belady` is the bound of all others.
+CACHE_POLICIES = ("lru", "lfu", "sieve", "s3fifo", "belady")
 
 
 class CachingParams(Params, frozen=True, kw_only=True):
@@ -23,6 +23,10 @@ class CachingParams(Params, frozen=True, kw_only=True):
     )
     #: Eviction policies.
     policies: tuple[str, ...] | str = CACHE_POLICIES
+    #: The model whose KV memory a capacity is given in, e.g. `meta-llama/Llama-3.1-8B`.
+    model: str | None = None
+    #: Bytes of one number in the KV cache: 2 with 16 bits, 1 with 8.
+    kv_number_bytes: Annotated[float, Meta(gt=0, le=8)] = 2.0
     #: Points of the curve.
     points: Annotated[int, Meta(ge=2, le=2_000)] = 200
 

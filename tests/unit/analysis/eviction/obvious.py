@@ -1,4 +1,4 @@
-"""The obvious way to run each eviction policy: plain lists, one step at a time, for any capacity."""
+"""The obvious way to run each eviction policy: plain lists, one step at a time."""
 
 from __future__ import annotations
 
