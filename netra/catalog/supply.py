@@ -1,7 +1,7 @@
-"""The supply catalog: models and their prices, dated; a tenant's rows override the list prices.
+"""The supply catalog: models and GPUs and their prices, dated; a tenant's rows override the lists.
 
 A row says all prices of a model from a day on: what it leaves out is unknown, not the list's.
-An unknown model has no price; nobody guesses one.
+A row of a GPU replaces every published offer of it. What is unknown has no price; nobody guesses.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from typing import Annotated, Any
 import msgspec
 from msgspec import Meta
 
+from netra.catalog.gpu_offers import PUBLISHED, GpuOffer, read_row
 from netra.catalog.prices import Price, Rates, Tier, published
 from netra.clock import SYSTEM
 from netra.errors import InvalidInput, Problem
@@ -52,13 +53,15 @@ class _Dated:
 
 
 def check_row(kind: str, name: str, content: Mapping[str, Any], where: str = "content") -> None:
-    """Checks a row before it is stored. Rows of other kinds than `model` are not read yet.
+    """Checks a row before it is stored.
 
     Raises:
         InvalidInput: the name or a price is not understood; says which.
     """
     if kind == "model":
         _model_price(name, content, date.min, where)
+    elif kind == "gpu":
+        read_row(name, content, date.min, where)
 
 
 class SupplyCatalog:
@@ -75,9 +78,13 @@ class SupplyCatalog:
         """
         self.as_of = as_of or SYSTEM.now().date()
         self._rows: dict[str, list[_Dated]] = {}
+        #: Read when GPUs are asked for: what asks for models' prices alone needs none of it.
+        self._gpu_rows: list[Mapping[str, Any]] = []
         for row in rows:
             if row["kind"] == "model":
                 self._add(row)
+            elif row["kind"] == "gpu":
+                self._gpu_rows.append(row)
 
     def price(
         self, model: str, *, provider: str | None = None, day: date | None = None
@@ -87,9 +94,29 @@ class SupplyCatalog:
         own = self._own(model, provider, day)
         return own or published(model, provider, day)
 
+    def gpu_offers(self, *, day: date | None = None) -> list[GpuOffer]:
+        """What each GPU can be had for on a day, by GPU and price.
+
+        A tenant's row, the latest one of each term, replaces all published offers of its GPU.
+
+        Raises:
+            InvalidInput: a row is not understood.
+        """
+        day = day or self.as_of
+        own: dict[tuple[str, str], GpuOffer] = {}
+        rows = [
+            read_row(row["name"], row["content"], _day(row), f"supply row {row['name']!r}")
+            for row in self._gpu_rows
+        ]
+        for offer in sorted(rows, key=lambda o: o.as_of):
+            if offer.as_of <= day:
+                own[offer.gpu, offer.term] = offer
+        named = {gpu for gpu, _ in own}
+        offers = [*own.values(), *(o for o in PUBLISHED if o.gpu not in named)]
+        return sorted(offers, key=lambda o: (o.gpu, o.usd_per_hour, o.provider))
+
     def _add(self, row: Mapping[str, Any]) -> None:
-        day = row["effective_from"]
-        day = date.fromisoformat(day) if isinstance(day, str) else day
+        day = _day(row)
         price = _model_price(row["name"], row["content"], day, f"supply row {row['name']!r}")
         # Found by its model alone too: a trace need not name the provider.
         for key in (row["name"].lower(), f"/{price.model}".lower()):
@@ -102,6 +129,11 @@ class SupplyCatalog:
             # None, or a model of several providers when the trace does not say which.
             return None
         return max(valid, key=lambda r: r.effective_from).price
+
+
+def _day(row: Mapping[str, Any]) -> date:
+    day = row["effective_from"]
+    return date.fromisoformat(day) if isinstance(day, str) else day
 
 
 def _model_price(name: str, content: Mapping[str, Any], since: date, where: str) -> Price:

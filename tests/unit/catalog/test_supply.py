@@ -66,7 +66,7 @@ def test_a_model_of_several_providers_needs_its_provider() -> None:
     assert found.rates(1).input == 2
 
 
-def test_rows_of_other_kinds_are_left_alone() -> None:
+def test_a_gpu_has_no_price_as_a_model() -> None:
     gpu = {"kind": "gpu", "name": "H100", "effective_from": DAY, "content": {"usd_per_h": 2}}
     assert SupplyCatalog([gpu], as_of=DAY).price("H100") is None
 
@@ -93,3 +93,55 @@ def test_a_row_that_is_not_understood_is_refused_naming_what(
 
 def test_a_catalog_without_a_day_is_of_today() -> None:
     assert SupplyCatalog().as_of >= DAY
+
+
+def gpu_row(name: str, day: date, **content: Any) -> dict[str, Any]:
+    return {"kind": "gpu", "name": name, "effective_from": day, "content": content}
+
+
+def test_published_offers_name_where_they_stand_and_when_they_were_read() -> None:
+    offers = SupplyCatalog(as_of=DAY).gpu_offers()
+    assert {"h100", "h200", "b200", "a100-80gb", "rtxpro6000"} == {o.gpu for o in offers}
+    for offer in offers:
+        assert offer.source
+        assert offer.as_of.year == 2026
+        assert 0.5 < offer.usd_per_hour < 20
+    assert offers == sorted(offers, key=lambda o: (o.gpu, o.usd_per_hour, o.provider))
+
+
+def test_own_rows_replace_all_published_offers_of_a_gpu() -> None:
+    catalog = SupplyCatalog(
+        [
+            gpu_row("H100", date(2026, 1, 1), usd_per_hour=9.0),
+            gpu_row("H100", date(2026, 2, 1), usd_per_hour=2.5, note="contract 7", max_gpus=16),
+            gpu_row("H100", date(2026, 2, 1), usd_per_hour=1.5, term="1-year"),
+            gpu_row("h100", date(2099, 1, 1), usd_per_hour=0.1),
+            gpu_row("l4", date(2026, 1, 1), usd_per_hour=0.4, provider="ours", region="eu"),
+        ],
+        as_of=date(2026, 11, 1),
+    )
+    h100 = [o for o in catalog.gpu_offers() if o.gpu == "h100"]
+    assert [(o.usd_per_hour, o.term) for o in h100] == [(1.5, "1-year"), (2.5, "on-demand")]
+    assert h100[1].max_gpus == 16
+    assert "contract 7" in h100[1].source
+    (l4,) = [o for o in catalog.gpu_offers() if o.gpu == "l4"]
+    assert (l4.provider, l4.region) == ("ours", "eu")
+    assert any(o.gpu == "h200" for o in catalog.gpu_offers())
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "says"),
+    [
+        ("h100", {}, "usd_per_hour"),
+        ("h100", {"usd_per_hour": 0}, "> 0"),
+        ("h100", {"usd_per_hour": 2, "term": "spot"}, "term"),
+        ("h100", {"usd_per_hour": 2, "price": 3}, "price"),
+        (" ", {"usd_per_hour": 2}, "GPU's name"),
+    ],
+)
+def test_a_gpu_row_that_is_not_understood_is_refused_naming_what(
+    name: str, content: dict[str, Any], says: str
+) -> None:
+    with pytest.raises(InvalidInput) as refused:
+        check_row("gpu", name, content)
+    assert says in str(refused.value)

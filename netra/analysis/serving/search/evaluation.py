@@ -70,9 +70,14 @@ def evaluate(trace: Trace, candidate: Candidate, limits: Sequence[Limit]) -> Eva
     return evaluation_of(serve(trace, candidate), candidate, limits)
 
 
-def evaluation_of(service: Service, candidate: Candidate, limits: Sequence[Limit]) -> Evaluation:
-    """What the times of a simulated fleet amount to."""
-    times = {metric: times_of(service, metric) for metric in METRICS}
+def evaluation_of(
+    service: Service,
+    candidate: Candidate,
+    limits: Sequence[Limit],
+    rows: tuple[int, int] | None = None,
+) -> Evaluation:
+    """What the times of a simulated fleet amount to, of all requests or of a range of them."""
+    times = {metric: times_of(service, metric, rows) for metric in METRICS}
     values = tuple(percentile(times[limit.metric], limit.q) for limit in limits)
     return Evaluation(
         candidate=candidate,

@@ -63,13 +63,14 @@ def percentile(values: Floats, q: float) -> float:
     return float(np.partition(values, k)[k])
 
 
-def times_of(service: Service, metric: Metric) -> Floats:
+def times_of(service: Service, metric: Metric, rows: tuple[int, int] | None = None) -> Floats:
     """The times that a limit of this metric is about; a request of one token has no TPOT."""
+    part = slice(*rows) if rows else slice(None)
     if metric == "ttft":
-        return service.ttft_s
+        return service.ttft_s[part]
     if metric == "latency":
-        return service.latency_s
-    return service.tpot_s[service.output_tokens > 1]
+        return service.latency_s[part]
+    return service.tpot_s[part][service.output_tokens[part] > 1]
 
 
 def stress_of(values: Sequence[float], limits: Sequence[Limit]) -> float:

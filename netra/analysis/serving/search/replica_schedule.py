@@ -1,0 +1,93 @@
+"""How many replicas each window of the trace needs, if their number may change between windows.
+
+Each window is served on its own, after the requests of a while before it as a warm-up: the number
+is what the window's own traffic needs, and presumes that replicas are ready when it begins and
+that the window before did not leave a backlog.
+
+Cost: that of `least_replicas` over each window: O(n) simulated requests for each number tried.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from netra.analysis.serving.search.configuration import Candidate, Configuration
+from netra.analysis.serving.search.evaluation import evaluation_of, serve
+from netra.analysis.serving.search.limits import Limit
+from netra.analysis.serving.search.trace import Trace
+from netra.errors import StageCancelled
+
+
+@dataclass(frozen=True, kw_only=True)
+class WindowNeed:
+    """One window."""
+
+    #: Seconds on the trace's clock.
+    start_s: float
+    end_s: float
+    requests: int
+    #: The least replicas that hold the limits, 1 where nothing arrives; the most that were tried
+    #: if none does.
+    replicas: int
+    holds: bool
+
+
+def replica_schedule(
+    trace: Trace,
+    configuration: Configuration,
+    limits: Sequence[Limit],
+    *,
+    window_s: float,
+    warm_up_s: float,
+    most: int,
+    cancelled: Callable[[], bool] | None = None,
+) -> list[WindowNeed]:
+    """The need of each window from the first arrival to the last.
+
+    Raises:
+        StageCancelled: it was asked to stop.
+    """
+    found: list[WindowNeed] = []
+    first, last = float(trace.arrival_s[0]), float(trace.arrival_s[-1])
+    start = first
+    while start <= last:
+        if cancelled and cancelled():
+            raise StageCancelled
+        end = start + window_s
+        found.append(_need(trace, configuration, limits, (start, end), warm_up_s, most))
+        start = end
+    return found
+
+
+def _need(
+    trace: Trace,
+    configuration: Configuration,
+    limits: Sequence[Limit],
+    span: tuple[float, float],
+    warm_up_s: float,
+    most: int,
+) -> WindowNeed:
+    low, high = trace.between(*span)
+    before, _ = trace.between(span[0] - warm_up_s, span[1])
+    replicas, holds = 1, True
+    if high > low:
+        served = _rows(trace, before, high)
+        for replicas in range(1, most + 1):
+            candidate = Candidate(configuration=configuration, replicas=replicas)
+            service = serve(served, candidate)
+            rows = (low - before, high - before)
+            holds = evaluation_of(service, candidate, limits, rows).holds
+            if holds:
+                break
+    return WindowNeed(
+        start_s=span[0], end_s=span[1], requests=high - low, replicas=replicas, holds=holds
+    )
+
+
+def _rows(trace: Trace, low: int, high: int) -> Trace:
+    return Trace(
+        arrival_s=trace.arrival_s[low:high],
+        input_tokens=trace.input_tokens[low:high],
+        output_tokens=trace.output_tokens[low:high],
+    )
