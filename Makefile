@@ -3,7 +3,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help install demo test lint bench bench-ingest bench-lru bench-jobs bench-serving lock clean
+.PHONY: help install demo test lint bench bench-ingest bench-lru bench-jobs bench-demand bench-serving lock clean
 
 BIN := .venv/bin
 STAMP := .venv/.installed
@@ -55,6 +55,9 @@ bench-jobs: $(STAMP) ## Latency of a one-stage job beside a bare Celery round tr
 
 bench-serving: $(STAMP) ## The serving simulator: its speed, and its error on real runs
 	@$(BIN)/python -m benchmarks.serving
+
+bench-demand: $(STAMP) ## Forecasts of demand and commitments beside seasonal-naive and the quantile rule
+	@$(BIN)/python -m benchmarks.demand $(FILES)
 
 # What builds the package stands in the lock too, so that everything installed has a hash.
 lock: ## Resolve pyproject.toml anew into requirements.lock

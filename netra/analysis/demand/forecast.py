@@ -79,9 +79,7 @@ def forecast(
     _check(history, season, horizon, level)
     tried = members(season, weekly)
     names = tuple(member.name for member in tried)
-    series = roll(
-        history, tried, season, horizon, most_origins, lambda part: advance(0.9 * part)
-    )
+    series = roll(history, tried, season, horizon, most_origins, lambda part: advance(0.9 * part))
     total = roll(history.sum(axis=0)[None], tried, season, horizon, most_origins)
     of_series = combined(series)
     of_total = combined(total)

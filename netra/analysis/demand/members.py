@@ -73,16 +73,17 @@ def _profiles(season: int) -> list[Member]:
             for d in (1.0, 0.8)
         ),
         *(
-            _member(
-                f"scaled-profile(last {k})", two, scaled_profile, season, decay=0.8, recent=k
-            )
+            _member(f"scaled-profile(last {k})", two, scaled_profile, season, decay=0.8, recent=k)
             for k in (season, 3 * season)
         ),
     ]
 
 
 def _level(function: Callable[..., Floats], recent: int) -> Callable[..., Floats]:
-    return lambda history, season, horizon: function(history, recent, horizon)
+    def forecast(history: Floats, _: int, horizon: int) -> Floats:
+        return function(history, recent, horizon)
+
+    return forecast
 
 
 def _levels(season: int) -> list[Member]:

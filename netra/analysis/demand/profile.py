@@ -34,9 +34,7 @@ def median_profile(history: Floats, season: int, horizon: int, decay: float) -> 
     return repeated(np.take_along_axis(ordered, at, axis=1)[:, 0], season, horizon)
 
 
-def scaled_profile(
-    history: Floats, season: int, horizon: int, decay: float, recent: int
-) -> Floats:
+def scaled_profile(history: Floats, season: int, horizon: int, decay: float, recent: int) -> Floats:
     """The mean profile, scaled to the level of the last `recent` windows.
 
     The scale is recent level / what the profile says for those windows, drawn towards 1 by a tenth
