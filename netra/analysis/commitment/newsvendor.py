@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from netra.analysis.compiled import Floats
+from netra.analysis.compiled import Floats, Int64s
 from netra.errors import InvalidInput
 
 #: A distribution longer than this is represented by so many evenly spaced quantiles.
@@ -44,11 +44,11 @@ def mixture_rule(demand: Floats, factors: Floats, weights: Floats, ratio: float)
     if len(points) > _MOST_POINTS:
         places = (np.arange(_MOST_POINTS) + 0.5) / _MOST_POINTS * len(demand)
         points = np.sort(demand)[places.astype(np.int64)]
-    values = (points[:, None] * factors).ravel()
+    values: Floats = (points[:, None] * factors).ravel()
     mass = np.broadcast_to(weights / weights.sum(), (len(points), len(factors))).ravel()
-    order = np.argsort(values, kind="stable")
+    order: Int64s = np.argsort(values, kind="stable")
     reached = np.cumsum(mass[order])
-    at = int(np.searchsorted(reached, (1.0 - checked(ratio)) * reached[-1]))
+    at = int(np.count_nonzero(reached < (1.0 - checked(ratio)) * reached[-1]))
     return float(values[order[min(at, len(values) - 1)]])
 
 
