@@ -161,9 +161,27 @@ def number(high: float = math.inf, scale: float = 1.0) -> Kind:
     return Kind(type=pa.float64(), expected=f"a finite number {limit}", bulk=bulk, one=one)
 
 
+def _finite_or_null(value: Any) -> float | None:
+    try:
+        return _finite(value)
+    except ValueError:
+        return None
+
+
+def _finite_bulk(array: pa.Array) -> pa.Array:
+    if not (pa.types.is_null(array.type) or _is_number(array.type)):
+        raise ValueError(f"{array.type} is not a number")
+    floats = array.cast(pa.float64())
+    return pc.if_else(pc.is_finite(floats), floats, pa.scalar(None, pa.float64()))
+
+
 UINT32 = whole(pa.uint32(), 2**32 - 1)
 UINT64 = whole(pa.uint64(), 2**64 - 1)
 NUMBER = number()
 FRACTION = number(high=1.0)
+#: Any finite number; whatever else is unknown.
+NUMBER_IF_ANY = Kind(
+    type=pa.float64(), expected="a finite number", bulk=_finite_bulk, one=_finite_or_null
+)
 #: Seconds in the file, milliseconds in the event.
 SECONDS_AS_MS = number(scale=1000.0)

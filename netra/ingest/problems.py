@@ -25,8 +25,10 @@ def shorten(value: Any) -> Any:
 class Problems:
     """The problems of one file."""
 
-    def __init__(self, source: str) -> None:
+    def __init__(self, source: str, *, lenient: bool = False) -> None:
         self.source = source
+        #: Whether a format is to read as unknown what makes no sense and can be done without.
+        self.lenient = lenient
         self.shown: list[Problem] = []
         self.total = 0
 

@@ -18,14 +18,18 @@ _BATCH_ROWS = 16_384
 
 
 def read(
-    path: Path, format: str | None = None, start: datetime | None = None
+    path: Path,
+    format: str | None = None,
+    start: datetime | None = None,
+    *,
+    lenient: bool = False,
 ) -> tuple[TraceInfo, Iterator[pa.RecordBatch]]:
     """The trace's events in file order, in batches of `schema.TRACE_SCHEMA`, in bounded memory.
 
     Raises:
         InvalidInput, InvalidEvents: see `Trace`; while iterating too.
     """
-    trace = Trace(path, format=format, start=start)
+    trace = Trace(path, format=format, start=start, lenient=lenient)
     return trace.info, (piece.batch for piece in trace.pieces)
 
 
@@ -34,6 +38,8 @@ def events(
     columns: Sequence[str],
     format: str | None = None,
     start: datetime | None = None,
+    *,
+    lenient: bool = False,
 ) -> tuple[TraceInfo, int, Callable[[], Iterator[pa.RecordBatch]]]:
     """The trace as a workload's events: as `store.events.stream` gives them once it is ingested.
 
@@ -43,7 +49,7 @@ def events(
     Raises:
         InvalidInput, InvalidEvents: see `Trace`.
     """
-    info, batches = read(path, format, start)
+    info, batches = read(path, format, start, lenient=lenient)
     kept = list(dict.fromkeys((*columns, "ts", "event_id")))
     table = pa.Table.from_batches([_with_derived(batch).select(kept) for batch in batches])
     order = _first_of_each(table["event_id"])

@@ -62,16 +62,18 @@ class Trace:
         start: datetime | None = None,
         first_row: int = 0,
         max_line_bytes: int = MAX_LINE_BYTES,
+        lenient: bool = False,
     ) -> None:
         """Opens the file and reads its first block.
 
         `start` anchors a trace with relative times. `first_row` is the number of the first row.
+        `lenient` reads durations that make no sense as unknown, where the format knows how to.
 
         Raises:
             InvalidEvents: the file is empty, in no known format, or its first block is bad.
             InvalidInput: there is no such format, or `start` is given for a calendar trace.
         """
-        self._problems = Problems(source or path.name)
+        self._problems = Problems(source or path.name, lenient=lenient)
         seen = head.look(path, self._problems.source, max_line_bytes)
         self._format = formats.choose(seen, format)
         self._rows = _read(path, self._format, self._problems, max_line_bytes)

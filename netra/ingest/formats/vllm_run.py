@@ -2,7 +2,8 @@
 
 https://github.com/casys-kaist/LLMServingSim (MIT). `arrival_time` is wall clock, the other times
 are one monotonic clock, in seconds; so durations are taken on that clock, from `queued_ts`. The
-request's own id is unique within its run only: it and `queued_ts` become attributes.
+request's own id is unique within its run only: it and `queued_ts` become attributes. Together with
+the durations `queued_ts` gives back the other times to the nanosecond in which they are logged.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from collections.abc import Mapping
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from netra.ingest.convert import NUMBER, UINT32
+from netra.ingest.convert import NUMBER, NUMBER_IF_ANY, UINT32
 from netra.ingest.format import Container
 from netra.ingest.rows import Rows
 from netra.ingest.timestamps import MOMENT
@@ -28,7 +29,6 @@ class VllmRun:
         "output_toks",
         "arrival_time",
         "queued_ts",
-        "scheduled_ts",
         "first_token_ts",
         "last_token_ts",
     )
@@ -36,7 +36,7 @@ class VllmRun:
     relative = False
 
     def events(self, rows: Rows) -> dict[str, pa.Array]:
-        used = [name for name in self.required if name != "queued_ts"]
+        used = [name for name in (*self.required, "scheduled_ts") if name != "queued_ts"]
         return {
             "ts": rows.get("arrival_time", MOMENT, required=True),
             "input_tokens": rows.get("input_toks", UINT32, required=True),
@@ -49,7 +49,10 @@ class VllmRun:
 
 
 def _since_queued_ms(rows: Rows, name: str) -> pa.Array:
-    later = rows.get(name, NUMBER)
-    elapsed = pc.multiply(pc.subtract(later, rows.get("queued_ts", NUMBER)), 1000.0)
+    kind = NUMBER_IF_ANY if rows.problems.lenient else NUMBER
+    later = rows.get(name, kind)
+    elapsed = pc.multiply(pc.subtract(later, rows.get("queued_ts", kind)), 1000.0)
+    if rows.problems.lenient:
+        return pc.if_else(pc.less(elapsed, 0.0), pa.scalar(None, pa.float64()), elapsed)
     rows.note(pc.less(elapsed, 0.0), name, "is before queued_ts", later, "a time after queued_ts")
     return elapsed

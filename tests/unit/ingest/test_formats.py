@@ -12,7 +12,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import pytest
 
-from netra.errors import InvalidInput
+from netra.errors import InvalidEvents, InvalidInput
 from netra.ingest.trace import Trace
 from tests.shared_data import shared_data
 from tests.unit.ingest.traces import read_rows, read_table, refusal, text
@@ -156,6 +156,35 @@ def test_vllm_run_with_times_out_of_order(tmp_path: Path) -> None:
     line = f'{{"input_toks": 1, "output_toks": 1, "arrival_time": 1787267980.5, {times}}}'
     error = refusal(text(tmp_path / "v.jsonl", line))
     assert error.errors[0].where == "line 1, column scheduled_ts"
+
+
+def test_vllm_run_read_leniently_has_unknown_times_in_place_of_impossible_ones(
+    tmp_path: Path,
+) -> None:
+    known = {"input_toks": 1, "output_toks": 1, "arrival_time": 1787267980.5}
+    lines = [
+        {"queued_ts": 5, "scheduled_ts": 4, "first_token_ts": 6, "last_token_ts": 7},
+        {"queued_ts": -5.5, "scheduled_ts": None, "first_token_ts": -5, "last_token_ts": "no"},
+        {"queued_ts": None, "scheduled_ts": 1, "first_token_ts": 2, "last_token_ts": 3},
+    ]
+    path = text(tmp_path / "v.jsonl", *(json.dumps(known | line) for line in lines))
+    (batch,) = [piece.batch for piece in Trace(path, lenient=True).pieces]
+    assert batch["queued_ms"].to_pylist() == [None, None, None]
+    assert batch["ttft_ms"].to_pylist() == [1000.0, 500.0, None]
+    assert batch["latency_ms"].to_pylist() == [2000.0, None, None]
+    # What a fit cannot do without is still asked for.
+    broken = text(tmp_path / "b.jsonl", json.dumps(known | lines[0] | {"input_toks": None}))
+    with pytest.raises(InvalidEvents, match="1 problem"):
+        list(Trace(broken, lenient=True).pieces)
+
+
+def test_vllm_run_without_the_time_of_scheduling(tmp_path: Path) -> None:
+    times = '"queued_ts": 5, "first_token_ts": 6, "last_token_ts": 7'
+    line = f'{{"input_toks": 1, "output_toks": 1, "arrival_time": 1787267980.5, {times}}}'
+    path = text(tmp_path / "v.jsonl", line)
+    (row,) = read_rows(path)
+    assert (row["ttft_ms"], row["latency_ms"]) == (1000.0, 2000.0)
+    assert "queued_ms" not in row
 
 
 def test_netra_csv(tmp_path: Path) -> None:
