@@ -1,7 +1,8 @@
 """Efficiencies and overheads of a deployment, fitted to what its engine logged.
 
-The parameters are the logarithms of `Efficiencies`; their prior is normal, with the means of its
-defaults and the deviations below. For given parameters all requests are simulated, and what the
+The parameters are the logarithms of `Efficiencies`, or of `Factors` where step times come from
+another source than the roofline; their prior is normal, with the means of their defaults and the
+deviations below. For given parameters all requests are simulated, and what the
 log knows is compared: the elapsed time until each first and each last token, and the mean time
 between tokens, each as a logarithm of predicted over measured. A request that the simulation
 preempts where the engine did not is an outlier, not a reason to bend the rates: residuals grow
@@ -21,10 +22,11 @@ from typing import Final
 import numpy as np
 
 from netra.analysis.compiled import Bools, Floats
-from netra.analysis.serving.deployment import Deployment
+from netra.analysis.serving.deployment import Adjustment, Deployment
 from netra.analysis.serving.least_squares import least_squares
-from netra.analysis.serving.roofline import Efficiencies
+from netra.analysis.serving.roofline import Efficiencies, Roofline
 from netra.analysis.serving.run_log import RunLog
+from netra.analysis.serving.scaled import Factors
 from netra.analysis.serving.simulator import Service
 from netra.errors import InsufficientData
 
@@ -40,6 +42,16 @@ PRIOR_DEVIATIONS: Final[dict[str, float]] = {
     "attention": 0.50,
     "link": 0.50,
     "latency": 1.00,
+    "step_s": 1.00,
+    "sequence_s": 1.00,
+}
+
+#: The same of factors: kernels were measured on such a GPU, by others, with other software.
+FACTOR_DEVIATIONS: Final[dict[str, float]] = {
+    "tokens": 0.20,
+    "sequences": 0.50,
+    "kv": 0.20,
+    "pairs": 0.50,
     "step_s": 1.00,
     "sequence_s": 1.00,
 }
@@ -68,7 +80,7 @@ class Observed:
 class Calibration:
     """What was fitted."""
 
-    efficiencies: Efficiencies
+    adjustment: Adjustment
     #: Of the fitted parameters' logarithms, prior included; the others keep their defaults.
     deviations: dict[str, float]
     #: Requests whose last token was seen.
@@ -113,18 +125,20 @@ def calibrate(log: RunLog, deployment: Deployment, observed: Observed) -> Calibr
     Raises:
         InsufficientData: too few requests have times.
     """
-    finished = int(np.count_nonzero(observed.last_token & observed.first_token))
+    seen = observed.last_token & observed.first_token & observed.queued
+    finished = int(np.count_nonzero(seen))
     if finished < LEAST_FINISHED:
         raise InsufficientData(
             f"{finished} finished requests with times, of {len(log)}",
             needs=[f"at least {LEAST_FINISHED} finished requests with queued, first-token and "
                    "last-token times in the part that is fitted"],
         )  # fmt: skip
-    names = _fitted_names(deployment)
-    defaults = _fixed(deployment)
+    priors = _priors(deployment)
+    names = list(priors)
+    defaults = _defaults(deployment)
     measured = _Measured.of(log, observed)
 
-    def with_parameters(at: Floats) -> Efficiencies:
+    def with_parameters(at: Floats) -> Adjustment:
         values = {name: float(np.exp(v)) for name, v in zip(names, at, strict=True)}
         return dataclasses.replace(defaults, **values)
 
@@ -134,59 +148,74 @@ def calibrate(log: RunLog, deployment: Deployment, observed: Observed) -> Calibr
     found = least_squares(
         residuals,
         prior=np.log([getattr(defaults, name) for name in names]),
-        deviation=np.array([PRIOR_DEVIATIONS[name] for name in names]),
+        deviation=np.array(list(priors.values())),
         width=np.full(len(names), _WIDTH),
     )
     deviations = np.sqrt(np.diag(found.covariance))
     return Calibration(
-        efficiencies=with_parameters(found.at),
+        adjustment=with_parameters(found.at),
         deviations={name: float(d) for name, d in zip(names, deviations, strict=True)},
         finished=finished,
         simulations=found.evaluations,
     )
 
 
-def predict(log: RunLog, deployment: Deployment, efficiencies: Efficiencies) -> Service:
+def predict(log: RunLog, deployment: Deployment, adjustment: Adjustment) -> Service:
     """All requests of a log, from their arrivals and token counts alone; times from the first."""
     elapsed = log.arrival_s - log.arrival_s[0]
-    return deployment.serve(elapsed, log.input_tokens, log.output_tokens, efficiencies)
+    return deployment.serve(elapsed, log.input_tokens, log.output_tokens, adjustment)
 
 
-def transferred(
-    efficiencies: Efficiencies, *, source: Deployment, target: Deployment
-) -> Efficiencies:
-    """The efficiencies for another model on the same GPU.
+def transferred(adjustment: Adjustment, *, source: Deployment, target: Deployment) -> Adjustment:
+    """The adjustment for another model on the same GPU.
 
     What a run without links cannot reveal of them, or what is stated of the target's, is not
-    taken over.
+    taken over. Factors are taken over as they are: a source that measured knows its links.
 
     Raises:
-        InsufficientData: the target has links, and nothing says how fast they are.
+        InsufficientData: the target has links, and nothing says how fast they are; or it is on
+            another GPU.
     """
+    here, there = source.steps.origin.gpu, target.steps.origin.gpu
+    if here != there:
+        raise InsufficientData(
+            f"a run on {here} says nothing of {there}", needs=[f"a run on {there}"]
+        )
+    if not isinstance(adjustment, Efficiencies):
+        return adjustment
     if target.has_links and not source.has_links and not target.link_measured:
         raise InsufficientData(
             "a run on single GPUs says nothing of the links between them",
             needs=["link_gbs: the bus bandwidth that an all-reduce between the GPUs achieves"],
         )
-    defaults = _fixed(target)
-    link = defaults.link if target.link_measured or not source.has_links else efficiencies.link
-    latency = efficiencies.latency if source.has_links else defaults.latency
-    return dataclasses.replace(efficiencies, link=link, latency=latency)
+    defaults = Efficiencies()
+    link = adjustment.link
+    if target.link_measured:
+        link = 1.0
+    elif source.link_measured or not source.has_links:
+        link = defaults.link
+    latency = adjustment.latency if source.has_links else defaults.latency
+    return dataclasses.replace(adjustment, link=link, latency=latency)
 
 
-def _fitted_names(deployment: Deployment) -> list[str]:
+def _priors(deployment: Deployment) -> dict[str, float]:
+    """The parameters that a run on this deployment can tell, and their prior deviations."""
+    if not isinstance(deployment.steps, Roofline):
+        return FACTOR_DEVIATIONS
     left_out: set[str] = set()
     if not deployment.has_links:
         left_out |= {"link", "latency"}
     if deployment.link_measured:
         left_out |= {"link"}
-    if deployment.roofline.model.experts == 1:
+    if deployment.steps.model.experts == 1:
         left_out |= {"experts"}
-    return [name for name in PRIOR_DEVIATIONS if name not in left_out]
+    return {name: d for name, d in PRIOR_DEVIATIONS.items() if name not in left_out}
 
 
-def _fixed(deployment: Deployment) -> Efficiencies:
-    """The defaults; a measured bandwidth is reached by definition."""
+def _defaults(deployment: Deployment) -> Adjustment:
+    """The means of the priors; a measured bandwidth is reached by definition."""
+    if not isinstance(deployment.steps, Roofline):
+        return Factors()
     return Efficiencies(link=1.0) if deployment.link_measured else Efficiencies()
 
 

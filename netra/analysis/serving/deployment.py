@@ -10,9 +10,11 @@ from typing import Any, cast
 from netra.analysis.compiled import Floats, Int64s
 from netra.analysis.serving.known import known_gpu, known_model, with_format
 from netra.analysis.serving.roofline import Efficiencies, Parallelism, Roofline
+from netra.analysis.serving.scaled import Factors, Scaled
 from netra.analysis.serving.settings import EngineSettings, Fleet
 from netra.analysis.serving.simulator import Service, simulate
 from netra.analysis.serving.specs import ModelSpec
+from netra.analysis.serving.step_source import StepTimes
 from netra.analysis.serving.step_time import StepTable
 from netra.errors import InvalidInput, Problem
 
@@ -28,11 +30,15 @@ _QUANTIZATIONS = {
 }
 
 
+#: What a calibration adjusts: a roofline's efficiencies, or factors on anybody else's times.
+Adjustment = Efficiencies | Factors
+
+
 @dataclass(frozen=True, kw_only=True)
 class Deployment:
-    """One replica, with the step times of an uncalibrated roofline."""
+    """One replica, with step times that are not calibrated."""
 
-    roofline: Roofline
+    steps: StepTimes
     engine: EngineSettings
     #: Whether the bandwidth of the links is a measured one rather than the published.
     link_measured: bool = False
@@ -40,12 +46,23 @@ class Deployment:
     @property
     def has_links(self) -> bool:
         """Whether GPUs send to each other at all."""
-        return self.roofline.parallelism.gpus > 1
+        return self.steps.origin.gpus > 1
 
-    def table(self, efficiencies: Efficiencies) -> StepTable:
-        """The step times with these efficiencies."""
-        roofline = dataclasses.replace(self.roofline, efficiencies=efficiencies)
-        return roofline.tabulate(
+    def adjusted(self, adjustment: Adjustment) -> StepTimes:
+        """The step times with this adjustment.
+
+        Raises:
+            TypeError: a roofline has efficiencies, all others have factors.
+        """
+        if isinstance(adjustment, Efficiencies):
+            if not isinstance(self.steps, Roofline):
+                raise TypeError(f"{self.steps.origin.source} has no efficiencies")
+            return dataclasses.replace(self.steps, efficiencies=adjustment)
+        return Scaled(steps=self.steps, factors=adjustment)
+
+    def table(self, adjustment: Adjustment) -> StepTable:
+        """The step times with this adjustment, up to the engine's limits."""
+        return self.adjusted(adjustment).tabulate(
             max_tokens=self.engine.max_num_batched_tokens,
             max_sequences=self.engine.max_num_seqs,
         )
@@ -55,7 +72,7 @@ class Deployment:
         arrival_s: Floats,
         input_tokens: Int64s,
         output_tokens: Int64s,
-        efficiencies: Efficiencies,
+        adjustment: Adjustment,
     ) -> Service:
         """What becomes of the requests on this replica."""
         return simulate(
@@ -63,12 +80,16 @@ class Deployment:
             input_tokens,
             output_tokens,
             fleet=Fleet(engine=self.engine),
-            table=self.table(efficiencies),
+            table=self.table(adjustment),
         )
 
 
 def deployment_of(
-    meta: Mapping[str, Any], *, gpu: str, link_gbs: float | None = None
+    meta: Mapping[str, Any],
+    *,
+    gpu: str,
+    link_gbs: float | None = None,
+    steps: StepTimes | None = None,
 ) -> Deployment:
     """The deployment that a run's record describes (`engine_kwargs`, `kv_cache`, …).
 
@@ -80,6 +101,7 @@ def deployment_of(
         gpu: a known GPU.
         link_gbs: what a link between GPUs achieves, in GB/s (as `nccl-tests` report it as bus
             bandwidth); None: the share of the published bandwidth is fitted with the rest.
+        steps: step times of this model on these GPUs from another source than the roofline.
 
     Raises:
         InvalidInput: the record lacks a setting.
@@ -88,6 +110,8 @@ def deployment_of(
     """
     kwargs = _settings(meta)
     _refuse_unsimulated(kwargs)
+    if steps is not None:
+        return Deployment(steps=steps, engine=_engine(kwargs, steps))
     spec = known_gpu(gpu)
     if link_gbs is not None:
         if not link_gbs > 0:
@@ -102,8 +126,8 @@ def deployment_of(
         ),
     )
     return Deployment(
-        roofline=roofline,
-        engine=_engine(meta, kwargs, roofline),
+        steps=roofline,
+        engine=_engine(kwargs, roofline),
         link_measured=link_gbs is not None,
     )
 
@@ -172,9 +196,7 @@ def _refuse_unsimulated(kwargs: Mapping[str, Any]) -> None:
         raise InvalidInput("the run used what the simulation does not know", wrong)
 
 
-def _engine(
-    meta: Mapping[str, Any], kwargs: Mapping[str, Any], roofline: Roofline
-) -> EngineSettings:
+def _engine(kwargs: Mapping[str, Any], steps: StepTimes) -> EngineSettings:
     block = _count(kwargs, "block_size", _BLOCK_TOKENS)
     share = kwargs.get("gpu_memory_utilization", _MEMORY_SHARE)
     if not isinstance(share, int | float) or not 0 < share <= 1:
@@ -184,12 +206,12 @@ def _engine(
     return EngineSettings(
         max_num_seqs=_count(kwargs, "max_num_seqs"),
         max_num_batched_tokens=_count(kwargs, "max_num_batched_tokens"),
-        kv_blocks=int(blocks or roofline.kv_tokens(share) // block),
+        kv_blocks=int(blocks or steps.kv_tokens(share) // block),
         block_tokens=block,
         # vLLM schedules asynchronously unless told otherwise since 0.14, say its release notes.
         async_scheduling=bool(kwargs.get("async_scheduling", True)),
         prefix_caching=bool(kwargs.get("enable_prefix_caching", True)),
-        ranks=roofline.parallelism.data,
+        ranks=steps.origin.data,
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -9,6 +10,7 @@ import numpy as np
 
 from netra.analysis.compiled import Bools, Floats
 from netra.analysis.serving.calibration import (
+    Calibration,
     Observed,
     calibrate,
     observed_first,
@@ -16,35 +18,93 @@ from netra.analysis.serving.calibration import (
     predict,
     transferred,
 )
-from netra.analysis.serving.deployment import Deployment
+from netra.analysis.serving.deployment import Adjustment, Deployment
 from netra.analysis.serving.run_log import RunLog
 from netra.analysis.serving.simulator import Service
-from netra.errors import InsufficientData, InvalidInput
+from netra.errors import InvalidInput
 
 
 @dataclass(frozen=True, kw_only=True)
 class Summary:
-    """What a set of requests is compared by; times in seconds from the queue."""
+    """What a set of requests is compared by; times in seconds from the queue, NaN if unknown."""
 
     tpot_mean: float
     latency_mean: float
     ttft_p90: float
 
-    def over(self, other: Summary) -> dict[str, float]:
-        """Each figure relative to the other's, minus one."""
+    def over(self, other: Summary) -> dict[str, float | None]:
+        """Each figure relative to the other's, minus one; None where one is not known."""
         mine, others = asdict(self), asdict(other)
-        return {name: mine[name] / others[name] - 1.0 for name in mine}
+        return {
+            name: _known(mine[name] / others[name] - 1.0) if others[name] > 0 else None
+            for name in mine
+        }
+
+    def as_json(self) -> dict[str, float | None]:
+        return {name: _known(value) for name, value in asdict(self).items()}
 
 
-def serving_fit(
+@dataclass(frozen=True, kw_only=True, eq=False)
+class FittedRun:
+    """A calibration, what it predicts of a run, and what the run's log says."""
+
+    #: The run that is predicted, and what it ran on.
+    log: RunLog
+    deployment: Deployment
+    calibration: Calibration
+    #: What of the calibration holds for the predicted run.
+    adjustment: Adjustment
+    service: Service
+    #: Requests of the predicted run that were not fitted, and those of them whose times are known.
+    scored: Bools
+    known: Bools
+    #: The same for predicted, measured, and the mean of what was seen to finish, carried forward.
+    predicted: Summary
+    measured: Summary
+    carried: Summary
+
+    @property
+    def relative_error(self) -> dict[str, float | None]:
+        """Predicted / measured - 1 of each figure."""
+        return self.predicted.over(self.measured)
+
+    @property
+    def ttft_p90_error_of_mean_latency(self) -> float | None:
+        """The error of the p90 TTFT as a share of the mean latency."""
+        if not self.measured.latency_mean > 0:
+            return None
+        return _known(
+            (self.predicted.ttft_p90 - self.measured.ttft_p90) / self.measured.latency_mean
+        )
+
+    def as_json(self) -> dict[str, Any]:
+        """The object that `netra analyze serving-fit` prints, but for the time that it took."""
+        return {
+            "relative_error": self.relative_error,
+            "ttft_p90_error_of_mean_latency": self.ttft_p90_error_of_mean_latency,
+            "carry_forward_error": self.carried.over(self.measured),
+            "predicted": self.predicted.as_json(),
+            "measured": self.measured.as_json(),
+            "fitted_requests": self.calibration.finished,
+            "scored_requests": int(np.count_nonzero(self.scored)),
+            "scored_with_times": int(np.count_nonzero(self.known)),
+            "simulations": self.calibration.simulations,
+            "efficiencies": asdict(self.adjustment),
+            "log_deviations": self.calibration.deviations,
+            "kv_tokens": self.deployment.engine.kv_tokens,
+            "preemptions": int(self.service.preemptions.sum()),
+        }
+
+
+def fit_run(
     log: RunLog,
     deployment: Deployment,
     *,
     split: float = 0.5,
     until_completion: int | None = None,
     other: tuple[RunLog, Deployment] | None = None,
-) -> dict[str, Any]:
-    """Fits on a part of a run, predicts, and scores what was not fitted.
+) -> FittedRun:
+    """Fits on a part of a run, predicts, and compares with what was not fitted.
 
     Args:
         log: the run, by arrival.
@@ -54,11 +114,9 @@ def serving_fit(
             those that have not.
         other: score instead all of another run on the same GPU, with what transfers.
 
-    Returns:
-        The object that `netra analyze serving-fit` prints, but for the time that it took.
-
     Raises:
-        InsufficientData: too few requests have times, in the fitted part or in the scored one.
+        InsufficientData: too few requests have times in the fitted part, or the other run cannot
+            be predicted from this one.
         InvalidInput: the split is not between 0 and 1.
     """
     if not 0 < split < 1:
@@ -70,60 +128,54 @@ def serving_fit(
     else:
         observed = observed_until_completion(log, until_completion)
         scored = ~observed.last_token
-    fitted = calibrate(log, deployment, observed)
-    efficiencies = fitted.efficiencies
-    carried = _summary(log.tpot_s, log.latency_s, log.ttft_s, _carried(log, observed))
+    calibration = calibrate(log, deployment, observed)
+    adjustment = calibration.adjustment
+    carried = _summary(log.tpot_s, log.latency_s, log.ttft_s, _carried(observed))
     if other is not None:
         target_log, target = other
-        efficiencies = transferred(efficiencies, source=deployment, target=target)
+        adjustment = transferred(adjustment, source=deployment, target=target)
         log, deployment = target_log, target
         scored = np.ones(len(log), np.bool_)
-    service = predict(log, deployment, efficiencies)
-    return _scores(log, service, scored, carried) | {
-        "fitted_requests": fitted.finished,
-        "scored_requests": int(np.count_nonzero(scored)),
-        "simulations": fitted.simulations,
-        "efficiencies": asdict(efficiencies),
-        "log_deviations": fitted.deviations,
-        "kv_tokens": deployment.engine.kv_tokens,
-        "preemptions": int(service.preemptions.sum()),
-    }
-
-
-def _scores(log: RunLog, service: Service, scored: Bools, carried: Summary) -> dict[str, Any]:
+    service = predict(log, deployment, adjustment)
     known = scored & np.isfinite(log.latency_s) & np.isfinite(log.ttft_s)
-    if not bool(known.any()):
-        raise InsufficientData(
-            "no request of the scored part has times",
-            needs=["queued, first-token and last-token times of requests that were not fitted"],
-        )
-    measured = _summary(log.tpot_s, log.latency_s, log.ttft_s, known)
-    predicted = _summary(
-        service.tpot_s,
-        service.finish_s - service.received_s,
-        service.first_token_s - service.received_s,
-        known,
-    )
-    return {
-        "relative_error": predicted.over(measured),
-        "ttft_p90_error_of_mean_latency": (
-            (predicted.ttft_p90 - measured.ttft_p90) / measured.latency_mean
+    return FittedRun(
+        log=log,
+        deployment=deployment,
+        calibration=calibration,
+        adjustment=adjustment,
+        service=service,
+        scored=scored,
+        known=known,
+        predicted=_summary(
+            service.tpot_s,
+            service.finish_s - service.received_s,
+            service.first_token_s - service.received_s,
+            known,
         ),
-        "carry_forward_error": carried.over(measured),
-        "predicted": asdict(predicted),
-        "measured": asdict(measured),
-    }
+        measured=_summary(log.tpot_s, log.latency_s, log.ttft_s, known),
+        carried=carried,
+    )
 
 
-def _carried(log: RunLog, observed: Observed) -> Bools:
+def serving_fit(log: RunLog, deployment: Deployment, **how: Any) -> Mapping[str, Any]:
+    """`fit_run`, as the object that is printed."""
+    return fit_run(log, deployment, **how).as_json()
+
+
+def _carried(observed: Observed) -> Bools:
     """The requests whose mean is carried forward: those that were seen to finish."""
     return observed.last_token & observed.first_token & observed.queued
 
 
 def _summary(tpot_s: Floats, latency_s: Floats, ttft_s: Floats, chosen: Bools) -> Summary:
-    paces = tpot_s[chosen]
+    paces = tpot_s[chosen & np.isfinite(tpot_s)]
+    some = bool(chosen.any())
     return Summary(
-        tpot_mean=float(paces[np.isfinite(paces)].mean()),
-        latency_mean=float(latency_s[chosen].mean()),
-        ttft_p90=float(np.percentile(ttft_s[chosen], 90)),
+        tpot_mean=float(paces.mean()) if len(paces) else np.nan,
+        latency_mean=float(latency_s[chosen].mean()) if some else np.nan,
+        ttft_p90=float(np.percentile(ttft_s[chosen], 90)) if some else np.nan,
     )
+
+
+def _known(value: float) -> float | None:
+    return float(value) if np.isfinite(value) else None

@@ -29,7 +29,7 @@ TRUTH = Efficiencies(weights=0.75, products=0.55, kv=0.9, step_s=3e-3)
 def one_gpu() -> Deployment:
     roofline = Roofline(model=known_model("meta-llama/Llama-3.1-8B"), gpu=known_gpu("h100"))
     engine = EngineSettings(max_num_seqs=64, max_num_batched_tokens=2048, kv_blocks=8_000)
-    return Deployment(roofline=roofline, engine=engine)
+    return Deployment(steps=roofline, engine=engine)
 
 
 def made_log(deployment: Deployment, truth: Efficiencies, n: int = 300) -> RunLog:
@@ -58,7 +58,7 @@ def test_the_truth_that_made_a_log_is_found() -> None:
     deployment = one_gpu()
     log = made_log(deployment, TRUTH)
     found = calibrate(log, deployment, observed_first(log, 150))
-    service = predict(log, deployment, found.efficiencies)
+    service = predict(log, deployment, found.adjustment)
     late = slice(150, None)
     # The prior pulls, but by less than a fifth of what it was wrong by.
     uncalibrated = predict(log, deployment, Efficiencies())
@@ -71,7 +71,7 @@ def test_the_truth_that_made_a_log_is_found() -> None:
     for tokens, sequences, kv_tokens in ((8, 8, 9_000), (64, 64, 90_000), (2_048, 40, 60_000)):
         step = {"tokens": tokens, "sequences": sequences, "kv_tokens": kv_tokens, "pairs": 0.0}
         true_s = deployment.table(TRUTH).step_s(**step)
-        found_s = deployment.table(found.efficiencies).step_s(**step)
+        found_s = deployment.table(found.adjustment).step_s(**step)
         assert found_s == pytest.approx(true_s, rel=0.15)
     assert set(found.deviations) == {
         "weights", "products", "kv", "attention", "step_s", "sequence_s",
@@ -103,7 +103,7 @@ def parameters(run: str, *, spoil: bool, until: int | None = None) -> Calibratio
 def test_corrupting_what_is_not_fitted_changes_no_parameter(run: str, until: int | None) -> None:
     clean = parameters(run, spoil=False, until=until)
     spoiled = parameters(run, spoil=True, until=until)
-    assert clean.efficiencies == spoiled.efficiencies
+    assert clean.adjustment == spoiled.adjustment
     assert clean.deviations == spoiled.deviations
 
 
@@ -115,7 +115,7 @@ def test_corrupting_what_is_fitted_does() -> None:
         row["last_token_ts"] += 5.0
     log = read_run_log(rows)
     slower = calibrate(log, deployed("rtxpro6000-llama-3.1-8b"), observed_first(log, 150))
-    assert slower.efficiencies != clean.efficiencies
+    assert slower.adjustment != clean.adjustment
 
 
 def test_too_few_finished_requests_are_not_fitted() -> None:
@@ -130,8 +130,9 @@ def test_too_few_finished_requests_are_not_fitted() -> None:
 
 def test_what_a_run_without_links_cannot_say_is_not_transferred() -> None:
     source = one_gpu()
-    pair = dataclasses.replace(source.roofline, parallelism=Parallelism(tensor=2))
-    target = dataclasses.replace(source, roofline=pair)
+    assert isinstance(source.steps, Roofline)
+    pair = dataclasses.replace(source.steps, parallelism=Parallelism(tensor=2))
+    target = dataclasses.replace(source, steps=pair)
     with pytest.raises(InsufficientData, match="says nothing of the links"):
         transferred(TRUTH, source=source, target=target)
     measured = dataclasses.replace(target, link_measured=True)

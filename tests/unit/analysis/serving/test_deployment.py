@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from netra.analysis.serving.deployment import deployment_of
+from netra.analysis.serving.deployment import Deployment, deployment_of
+from netra.analysis.serving.roofline import Roofline
 from netra.errors import InvalidInput, NotFound
 
 
@@ -19,6 +20,11 @@ def record(**kwargs: Any) -> dict[str, Any]:
         "max_num_batched_tokens": 2048,
     }
     return {"engine_kwargs": given | kwargs}
+
+
+def roofline_of(deployment: Deployment) -> Roofline:
+    assert isinstance(deployment.steps, Roofline)
+    return deployment.steps
 
 
 def test_settings_are_read_from_the_record() -> None:
@@ -40,13 +46,13 @@ def test_settings_are_read_from_the_record() -> None:
 
 def test_a_kv_cache_that_the_record_does_not_state_follows_from_the_memory() -> None:
     found = deployment_of(record(), gpu="rtxpro6000")
-    assert found.engine.kv_blocks == found.roofline.kv_tokens() // 16
+    assert found.engine.kv_blocks == found.steps.kv_tokens() // 16
 
 
 def test_a_measured_link_replaces_the_published_one() -> None:
     found = deployment_of(record(), gpu="rtxpro6000", link_gbs=16)
     assert found.link_measured
-    assert found.roofline.gpu.link_bytes_per_s == 16e9
+    assert roofline_of(found).gpu.link_bytes_per_s == 16e9
 
 
 def test_what_is_missing_or_not_known_is_named() -> None:
@@ -71,8 +77,8 @@ def test_what_the_engine_was_not_told_is_what_it_resolved() -> None:
     found = deployment_of(given | {"resolved_config": resolved}, gpu="rtxpro6000")
     assert (found.engine.max_num_seqs, found.engine.max_num_batched_tokens) == (64, 2048)
     assert found.engine.block_tokens == 32
-    assert found.roofline.model.kv_number_bytes == 1.0
-    assert found.engine.kv_blocks == found.roofline.kv_tokens(0.8) // 32
+    assert roofline_of(found).model.kv_number_bytes == 1.0
+    assert found.engine.kv_blocks == found.steps.kv_tokens(0.8) // 32
 
 
 def test_formats_of_weights_are_read_from_the_settings_or_the_name() -> None:
@@ -81,9 +87,9 @@ def test_formats_of_weights_are_read_from_the_settings_or_the_name() -> None:
         {"model": "Qwen/Qwen3-32B-FP8"},
         {"model": "Qwen/Qwen3-32B-FP8", "quantization": "fp8"},
     ):
-        model = deployment_of(record(**kwargs), gpu="rtxpro6000").roofline.model
+        model = roofline_of(deployment_of(record(**kwargs), gpu="rtxpro6000")).model
         assert (model.weight_bytes, model.eight_bit_products) == (1.0, True)
-    half = deployment_of(record(dtype="float16"), gpu="rtxpro6000").roofline.model
+    half = roofline_of(deployment_of(record(dtype="float16"), gpu="rtxpro6000")).model
     assert half.weight_bytes == 2.0
     with pytest.raises(InvalidInput, match="unknown format") as caught:
         deployment_of(record(quantization="gguf"), gpu="rtxpro6000")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import math
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -15,7 +16,7 @@ from netra.errors import InsufficientData, InvalidInput
 from tests.unit.analysis.serving.runs import LINK_GBS, RUNS, load
 
 
-def within(report: dict[str, Any], **limits: float) -> bool:
+def within(report: Mapping[str, Any], **limits: float) -> bool:
     return all(abs(report["relative_error"][name]) <= limit for name, limit in limits.items())
 
 
@@ -80,7 +81,10 @@ def test_what_cannot_be_scored_or_fitted_is_said() -> None:
             serving_fit(log, deployment, split=split)
     unknown = dataclasses.replace(log, first_token_s=log.first_token_s.copy())
     unknown.first_token_s[150:] = np.nan
-    with pytest.raises(InsufficientData, match="no request of the scored part has times"):
-        serving_fit(unknown, deployment)
+    blind = serving_fit(unknown, deployment)
+    assert blind["scored_with_times"] == 0
+    assert set(blind["relative_error"].values()) == {None}
+    assert blind["ttft_p90_error_of_mean_latency"] is None
+    assert blind["efficiencies"] == serving_fit(log, deployment)["efficiencies"]
     with pytest.raises(InsufficientData, match="finished requests with times"):
         serving_fit(log, deployment, split=0.1)
