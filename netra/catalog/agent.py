@@ -27,6 +27,9 @@ class AgentSpec:
     params: type[Params] = Params
     #: Event columns that it reads; none: it is given no events.
     columns: tuple[str, ...] = ()
+    #: Reads durations that make no sense as unknown, where `netra analyze` would refuse the file:
+    #: it says itself what it leaves out.
+    lenient: bool = False
     #: Agents whose results it uses if they ran before it in the job.
     upstream: tuple[str, ...] = ()
     #: The goal's questions (`schemas.goal.Question`) that it helps to answer; none: every one.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Container, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -20,6 +20,7 @@ from netra.catalog.supply import SupplyCatalog
 from netra.cli import output
 from netra.cli.content_view import render
 from netra.cli.output import emit, json_option
+from netra.cli.param_files import from_files
 from netra.cli.values import Moment, value
 from netra.errors import InsufficientData, InvalidInput, Problem
 from netra.schemas.goal import Goal
@@ -51,9 +52,12 @@ def analyze(
     """Run AGENT on the events in FILE, in this process: nothing has to run, nothing is stored.
 
     Example: netra analyze caching trace.jsonl --param capacities=1000,10000 --json
+
+    Where a parameter is a JSON object or a trace (in a job, given inline), name a file that holds
+    it: netra analyze serving-fit run.jsonl --param meta=run.meta.json --param gpu=h100
     """
     spec = agents.get(agent)
-    parsed = spec.parse_params(_named(params))
+    parsed = spec.parse_params(from_files(spec, _named(params, spec.params.files())))
     with _waiting(f"reading {file.name}") as context:
         inputs = _inputs(spec, file, trace_format, start)
         context.task = f"{agent} on {file.name}"
@@ -69,8 +73,8 @@ def analyze(
 commands = (analyze,)
 
 
-def _named(given: Iterable[str]) -> dict[str, Any]:
-    """`capacities=1000,10000` → `{"capacities": [1000, 10000]}`."""
+def _named(given: Iterable[str], files: Container[str] = ()) -> dict[str, Any]:
+    """`capacities=1000,10000` → `{"capacities": [1000, 10000]}`; names of `files` stay text."""
     found: dict[str, Any] = {}
     for text in given:
         name, equals, rest = text.partition("=")
@@ -80,7 +84,7 @@ def _named(given: Iterable[str]) -> dict[str, Any]:
                 where="--param", problem="not understood", got=text, expected=expected
             )
             raise InvalidInput(f"--param {text!r} is not understood", [problem])
-        found[name] = value(rest)
+        found[name] = rest if name in files else value(rest)
     return found
 
 
@@ -91,7 +95,8 @@ def _inputs(
     from netra.ingest.read import events
 
     # The noop reads nothing; anything else gets at least the time.
-    info, count, stream = events(file, spec.columns or ("ts",), trace_format, start)
+    columns = spec.columns or ("ts",)
+    info, count, stream = events(file, columns, trace_format, start, lenient=spec.lenient)
     return Inputs(
         job_id="",
         workload=WorkloadInfo(id=file.name, name=file.name, anchored=info.anchored, events=count),

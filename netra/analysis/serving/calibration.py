@@ -135,7 +135,7 @@ def calibrate(log: RunLog, deployment: Deployment, observed: Observed) -> Calibr
         )  # fmt: skip
     priors = _priors(deployment)
     names = list(priors)
-    defaults = _defaults(deployment)
+    defaults = default_adjustment(deployment)
     measured = _Measured.of(log, observed)
 
     def with_parameters(at: Floats) -> Adjustment:
@@ -212,7 +212,7 @@ def _priors(deployment: Deployment) -> dict[str, float]:
     return {name: d for name, d in PRIOR_DEVIATIONS.items() if name not in left_out}
 
 
-def _defaults(deployment: Deployment) -> Adjustment:
+def default_adjustment(deployment: Deployment) -> Adjustment:
     """The means of the priors; a measured bandwidth is reached by definition."""
     if not isinstance(deployment.steps, Roofline):
         return Factors()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Any, cast
 
 import numpy as np
@@ -31,6 +31,35 @@ class RunLog:
 
     def __len__(self) -> int:
         return len(self.arrival_s)
+
+    @classmethod
+    def by_arrival(
+        cls,
+        arrival_s: Floats,
+        input_tokens: Int64s,
+        output_tokens: Int64s,
+        *,
+        queued_s: Floats,
+        scheduled_s: Floats,
+        first_token_s: Floats,
+        last_token_s: Floats,
+    ) -> RunLog:
+        """Columns in any order; what arrived together stays in that order."""
+        order = np.argsort(arrival_s, kind="stable")
+        return cls(
+            arrival_s=arrival_s[order],
+            input_tokens=input_tokens[order],
+            output_tokens=output_tokens[order],
+            queued_s=queued_s[order],
+            scheduled_s=scheduled_s[order],
+            first_token_s=first_token_s[order],
+            last_token_s=last_token_s[order],
+        )
+
+    def first(self, count: int) -> RunLog:
+        """The first so many by arrival."""
+        columns = {field.name: getattr(self, field.name)[:count] for field in fields(self)}
+        return RunLog(**columns)
 
     @property
     def ttft_s(self) -> Floats:
@@ -67,13 +96,12 @@ def read_run_log(rows: Sequence[Mapping[str, Any]]) -> RunLog:
     if problems:
         raise InvalidEvents(f"{len(problems)} problems in the run's log", problems[:20])
     arrival = np.array([row["arrival_time"] for row in rows], np.float64)
-    order = np.argsort(arrival, kind="stable")
-    counts = {name: np.array([row[name] for row in rows], np.int64)[order] for name in _COUNTS}
-    stamps = {name: _stamps(rows, name)[order] for name in _STAMPS}
-    return RunLog(
-        arrival_s=arrival[order],
-        input_tokens=counts["input_toks"],
-        output_tokens=counts["output_toks"],
+    counts = {name: np.array([row[name] for row in rows], np.int64) for name in _COUNTS}
+    stamps = {name: _stamps(rows, name) for name in _STAMPS}
+    return RunLog.by_arrival(
+        arrival,
+        counts["input_toks"],
+        counts["output_toks"],
         queued_s=stamps["queued_ts"],
         scheduled_s=stamps["scheduled_ts"],
         first_token_s=stamps["first_token_ts"],

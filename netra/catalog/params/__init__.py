@@ -2,6 +2,7 @@
 
 from netra.catalog.params.base import Params
 from netra.catalog.params.caching import CACHE_POLICIES, CachingParams, PromptCacheParams
+from netra.catalog.params.fitting import ServingFitParams
 from netra.catalog.params.measuring import NoopParams
 from netra.catalog.params.planning import BacktestParams, PlanParams
 from netra.catalog.params.profiling import ProfileParams
@@ -15,4 +16,5 @@ __all__ = [
     "PlanParams",
     "ProfileParams",
     "PromptCacheParams",
+    "ServingFitParams",
 ]

@@ -1,0 +1,162 @@
+"""What a calibration found, as a chapter of the report."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+
+from netra.agents.fitting import fit_charts
+from netra.agents.profiling.sourced import Sourced
+from netra.analysis.serving.calibrated import EngineCalibration
+from netra.analysis.serving.calibration import default_adjustment
+from netra.analysis.serving.fit_report import FittedRun
+from netra.schemas.figure import Figure
+from netra.schemas.report import Section
+
+ID = "serving-fit"
+_COLUMNS = ("ts", "input_tokens", "output_tokens", "ttft_ms", "latency_ms")
+_METHOD = (
+    "predicted / measured - 1; all requests simulated with the fitted step times (vLLM v1's"
+    " continuous batching), from arrivals and token counts alone; scored on requests whose times"
+    " were not fitted"
+)
+_CARRIED = (
+    "carried / measured - 1; the mean (of TTFT the 90th percentile) of the requests that were"
+    " seen to finish, taken for those that were not"
+)
+#: Key of a figure, what it is called, and in short.
+_NAMES = {
+    "tpot_mean": ("mean time per output token", "TPOT"),
+    "latency_mean": ("mean latency", "latency"),
+    "ttft_p90": ("90th percentile of the time to first token", "TTFT p90"),
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Told:
+    """What the chapter says beside the fit."""
+
+    workload_id: str
+    calibration: EngineCalibration
+    #: What was fitted, in words.
+    fitted: str
+    #: Whether another run was predicted.
+    predicts_other: bool
+    left_out: int
+
+
+def fit_section(fitted: FittedRun, told: Told) -> Section:
+    """The finding, its figures and its charts."""
+    scored = int(np.count_nonzero(fitted.known))
+    sourced = Sourced(told.workload_id)
+    title = "How well the serving model fits this engine's log"
+    table = _parameters(fitted, sourced)
+    if not scored:
+        return Section(
+            id=ID,
+            title=title,
+            says=f"Fitted to {told.fitted}, but no request of the rest has times: nothing shows how"
+            " good the fit is.",
+            status="insufficient_data",
+            needs=("queued, first-token and last-token times of requests that were not fitted",),
+            tables=(table,),
+        )
+    return Section(
+        id=ID,
+        title=title,
+        says=_says(fitted, told, scored),
+        figures=tuple(_figures(fitted, sourced, scored)),
+        tables=(_errors(fitted, sourced, scored), table),
+        charts=fit_charts.charts(fitted, told.predicts_other),
+    )
+
+
+def _says(fitted: FittedRun, told: Told, scored: int) -> str:
+    errors, carried = fitted.relative_error, fitted.carried.over(fitted.measured)
+    origin = fitted.deployment.steps.origin
+    on = f"{origin.model} on {origin.gpus} x {origin.gpu}"
+    whom = (
+        f"all {scored:,} requests of another run"
+        if told.predicts_other
+        else (f"the other {scored:,}")
+    )
+    text = (
+        f"Fitted to {told.fitted}, the model of the engine ({on}) predicts {whom}:"
+        f" {_listed(errors)}. Carrying the past mean forward instead is off by {_listed(carried)}."
+    )
+    if told.left_out:
+        text += f" {told.left_out:,} events without tokens are left out, and their load with them."
+    return text
+
+
+def _listed(errors: dict[str, float | None]) -> str:
+    known = [(short, errors[name]) for name, (_, short) in _NAMES.items()]
+    return ", ".join(f"{short} {e:+.1%}" for short, e in known if e is not None)
+
+
+def _figures(fitted: FittedRun, sourced: Sourced, scored: int) -> list[Figure]:
+    errors, carried = fitted.relative_error, fitted.carried.over(fitted.measured)
+    found: list[Figure] = []
+    for name, (label, _) in _NAMES.items():
+        for said, error, method in (
+            (f"Held-out error of the {label}", errors[name], _METHOD),
+            (f"The same, carrying the past forward: {label}", carried[name], _CARRIED),
+        ):
+            if error is None:
+                needs = ["requests of more than one output token that were not fitted"]
+                found.append(sourced.missing(said, "share", needs, *_COLUMNS))
+            else:
+                found.append(sourced.exact(said, error, "share", scored, method, *_COLUMNS))
+    return found
+
+
+def _errors(fitted: FittedRun, sourced: Sourced, scored: int) -> dict[str, Any]:
+    errors, carried = fitted.relative_error, fitted.carried.over(fitted.measured)
+    predicted, measured = fitted.predicted.as_json(), fitted.measured.as_json()
+    rows = [
+        [label, measured[name], predicted[name], errors[name], carried[name]]
+        for name, (label, _) in _NAMES.items()
+    ]
+    return sourced.table(
+        "serving-fit-errors",
+        "Predicted and measured, of requests that were not fitted",
+        [
+            ("figure", ""),
+            ("measured", "s"),
+            ("predicted", "s"),
+            ("error", "share"),
+            ("error of carrying the past forward", "share"),
+        ],
+        rows,
+        n=scored,
+        method=_METHOD,
+        reads=_COLUMNS,
+    )
+
+
+def _parameters(fitted: FittedRun, sourced: Sourced) -> dict[str, Any]:
+    prior = asdict(default_adjustment(fitted.deployment))
+    values = asdict(fitted.adjustment)
+    deviations = fitted.calibration.deviations
+    rows: list[Sequence[Any]] = [
+        [name, prior[name], values[name], deviations.get(name)]
+        for name in values
+        if name in deviations
+    ]
+    return sourced.table(
+        "serving-fit-parameters",
+        "What was fitted",
+        [
+            ("parameter", ""),
+            ("before", "mean of the prior"),
+            ("after", "most probable"),
+            ("deviation", "of its logarithm"),
+        ],
+        [list(row) for row in rows],
+        n=fitted.calibration.finished,
+        method="least squares with a normal prior on logarithms (docs/serving-calibration.md)",
+        reads=_COLUMNS,
+    )
