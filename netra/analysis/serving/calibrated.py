@@ -111,7 +111,8 @@ def error_band(fitted: FittedRun) -> ErrorBand:
     """Root mean squares of log(measured / predicted) over parts of the scored requests.
 
     The requests whose times are known are cut by arrival into parts of equal size; compared are
-    their mean TPOT and mean TTFT. Where nothing could be scored, what is known of other runs.
+    their mean TPOT and mean TTFT, and the 90th percentile of all TTFT besides. Where nothing could
+    be scored, what is known of other runs.
     """
     at = np.flatnonzero(fitted.known)
     if len(at) < _PARTS:
@@ -125,15 +126,17 @@ def error_band(fitted: FittedRun) -> ErrorBand:
     ttft_s = service.first_token_s - service.received_s
     return ErrorBand(
         tpot=_deviation(at, service.tpot_s, log.tpot_s),
-        ttft=_deviation(at, ttft_s, log.ttft_s),
+        ttft=_deviation(at, ttft_s, log.ttft_s, fitted.relative_error["ttft_p90"]),
         basis=f"mean TPOT and TTFT of {_PARTS} parts of the {len(at)} requests of this log that"
         " were predicted and not fitted",
         n=_PARTS,
     )
 
 
-def _deviation(at: np.ndarray, predicted: Floats, measured: Floats) -> float:
-    logs: list[float] = []
+def _deviation(
+    at: np.ndarray, predicted: Floats, measured: Floats, further: float | None = None
+) -> float:
+    logs = [] if further is None or further <= -1 else [-float(np.log1p(further))]
     for part in np.array_split(at, _PARTS):
         both = part[np.isfinite(predicted[part]) & np.isfinite(measured[part])]
         if len(both) and min(predicted[both].sum(), measured[both].sum()) > 0:

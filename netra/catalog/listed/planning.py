@@ -45,7 +45,7 @@ ENTRIES = (
         ),
         upstream=(
             *("triage", "profile", "caching", "prompt-cache"),
-            *("plan", "backtest"),
+            *("plan", "backtest", "serving-fit"),
         ),
     ),
 )

@@ -16,7 +16,7 @@ from netra.schemas.goal import Goal
 def run_on_file(name: str, path: Path, supply: SupplyCatalog, **params: Any) -> StageResult:
     """Runs an agent on all events of a trace."""
     spec = get(name)
-    info, count, stream = events(path, spec.columns)
+    info, count, stream = events(path, spec.columns, lenient=spec.lenient)
     inputs = Inputs(
         job_id="job",
         workload=WorkloadInfo(id="trace", name=path.name, anchored=info.anchored, events=count),

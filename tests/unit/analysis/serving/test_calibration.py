@@ -15,7 +15,7 @@ from netra.analysis.serving.calibration import (
     predict,
     transferred,
 )
-from netra.analysis.serving.deployment import Deployment
+from netra.analysis.serving.deployment import Adjustment, Deployment
 from netra.analysis.serving.known import known_gpu, known_model
 from netra.analysis.serving.roofline import Efficiencies, Parallelism, Roofline
 from netra.analysis.serving.run_log import RunLog, read_run_log
@@ -32,7 +32,7 @@ def one_gpu() -> Deployment:
     return Deployment(steps=roofline, engine=engine)
 
 
-def made_log(deployment: Deployment, truth: Efficiencies, n: int = 300) -> RunLog:
+def made_log(deployment: Deployment, truth: Adjustment, n: int = 300) -> RunLog:
     """What the engine would log if the truth were so, and its clock began elsewhere."""
     rng = np.random.default_rng(1)
     bare = RunLog(

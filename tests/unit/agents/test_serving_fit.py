@@ -1,0 +1,186 @@
+"""The agent `serving-fit` on real runs, as a file and as a job's parameters would have it."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import numpy as np
+import pytest
+
+from netra.analysis.serving.calibrated import EngineCalibration
+from netra.analysis.serving.fit_report import fit_run
+from netra.catalog.agents import get
+from netra.catalog.supply import SupplyCatalog
+from netra.errors import InsufficientData, InvalidInput, NotFound
+from netra.ingest.read import events
+from netra.schemas.report import Section
+from tests.shared_data import shared_data
+from tests.unit.agents.traces import run_on_file
+from tests.unit.agents.workloads import run_agent
+from tests.unit.analysis.serving.runs import LINK_GBS, RUNS, load, rows_of
+
+RUN = "rtxpro6000-llama-3.1-8b"
+STAMPS = ("queued_ts", "scheduled_ts", "first_token_ts", "last_token_ts")
+
+
+def meta_of(run: str) -> dict[str, Any]:
+    return json.loads(shared_data(f"vllm-runs/{run}.meta.json").read_text())
+
+
+def fitted(path: Path, run: str, **params: Any) -> dict[str, Any]:
+    given = {"meta": meta_of(run), "gpu": RUNS[run]} | params
+    content = run_on_file("serving-fit", path, SupplyCatalog(), **given).content
+    return msgspec.json.decode(msgspec.json.encode(content))
+
+
+def written(path: Path, rows: list[dict[str, Any]]) -> Path:
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    return path
+
+
+@pytest.mark.parametrize("run", RUNS)
+def test_a_file_gives_what_the_log_gives(run: str) -> None:
+    content = fitted(shared_data(f"vllm-runs/{run}.jsonl"), run)
+    direct = fit_run(*load(run)).as_json()
+    # Arrivals are rounded to the event's microsecond; nothing else differs.
+    for name, error in direct["relative_error"].items():
+        assert content["relative_error"][name] == pytest.approx(error, abs=2e-3)
+        limit = 0.12 if name == "ttft_p90" else 0.04
+        assert abs(content["relative_error"][name]) <= limit
+        assert abs(content["carry_forward_error"][name]) > 3 * abs(error)
+    assert content["fit_s"] > 0
+    assert (content["fitted_requests"], content["scored_requests"]) == (150, 150)
+    assert EngineCalibration.from_json(content["calibration"]).gpu == RUNS[run]
+
+
+@pytest.mark.parametrize("until", [None, 75])
+def test_corrupted_times_of_the_scored_part_change_no_parameter(
+    tmp_path: Path, until: int | None
+) -> None:
+    rows = sorted(rows_of(RUN), key=lambda row: row["arrival_time"])
+    params = {} if until is None else {"until_completion": until}
+    clean = fitted(written(tmp_path / "clean.jsonl", rows), RUN, **params)
+    rng = np.random.default_rng(3)
+    end = sorted(row["last_token_ts"] for row in rows)[(until or 1) - 1]
+    for k, row in enumerate(rows):
+        for name in STAMPS:
+            if until is None and k >= 150:
+                row[name] = [None, float(rng.uniform(-1e6, 1e6)), float("nan")][k % 3]
+            elif until is not None and row[name] > end:
+                row[name] = [None, end + float(rng.uniform(1, 1e6))][k % 2]
+    spoiled = fitted(written(tmp_path / "spoiled.jsonl", rows), RUN, **params)
+    for name in ("efficiencies", "log_deviations"):
+        assert clean[name] == spoiled[name]
+    assert clean["relative_error"] != spoiled["relative_error"]
+
+
+def test_a_scored_part_without_times_leaves_the_parameters_and_says_what_lacks(
+    tmp_path: Path,
+) -> None:
+    rows = sorted(rows_of(RUN), key=lambda row: row["arrival_time"])
+    for row in rows[150:]:
+        row |= dict.fromkeys(STAMPS)
+    content = fitted(written(tmp_path / "blind.jsonl", rows), RUN)
+    whole = fitted(shared_data(f"vllm-runs/{RUN}.jsonl"), RUN)
+    assert content["efficiencies"] == whole["efficiencies"]
+    assert set(content["relative_error"].values()) == {None}
+    section = msgspec.convert(content["section"], Section)
+    assert section.status == "insufficient_data"
+    assert "last-token times" in section.needs[0]
+
+
+def test_another_run_is_predicted(tmp_path: Path) -> None:
+    target = "rtxpro6000-qwen3-32b"
+    path = shared_data(f"vllm-runs/{target}.jsonl")
+    _, _, stream = events(path, get("serving-fit").columns)
+    rows = [row for batch in stream() for row in batch.to_pylist()]
+    params = {"predict": rows, "predict_meta": meta_of(target)}
+    content = fitted(shared_data(f"vllm-runs/{RUN}.jsonl"), RUN, link_gbs=LINK_GBS, **params)
+    direct = fit_run(*load(RUN, LINK_GBS), other=load(target, LINK_GBS))
+    for name, error in direct.relative_error.items():
+        assert content["relative_error"][name] == pytest.approx(error, abs=2e-3)
+    assert abs(content["relative_error"]["tpot_mean"]) <= 0.15
+    assert (content["model"], content["scored_requests"]) == ("Qwen/Qwen3-32B", 300)
+    with pytest.raises(InsufficientData) as lacks:
+        fitted(shared_data(f"vllm-runs/{RUN}.jsonl"), RUN, **params)
+    assert lacks.value.needs[0].startswith("link_gbs")
+
+
+def test_a_workload_with_latencies_alone_is_fitted_too() -> None:
+    """As a job: no record, no clock of the engine's, settings as parameters."""
+    log, deployment = load(RUN)
+    start = float((log.queued_s - log.arrival_s).min())
+    queued_us = np.round((log.queued_s - start) * 1e6).astype(np.int64)
+    columns: dict[str, list[Any]] = {
+        "ts": queued_us.tolist(),
+        "input_tokens": log.input_tokens.tolist(),
+        "output_tokens": log.output_tokens.tolist(),
+        "ttft_ms": (log.ttft_s * 1e3).tolist(),
+        "latency_ms": (log.latency_s * 1e3).tolist(),
+    }
+    settings = {"max_num_seqs": 128, "max_num_batched_tokens": 2048}
+    params = {"model": "meta-llama/Llama-3.1-8B-Instruct", "gpu": "RTX PRO 6000"} | settings
+    content = run_agent("serving-fit", columns, params=params).content
+    assert deployment.engine.max_num_seqs == 128
+    assert not content["own_clock"]
+    for name, limit in (("tpot_mean", 0.04), ("latency_mean", 0.04), ("ttft_p90", 0.12)):
+        assert abs(content["relative_error"][name]) <= limit
+
+
+def test_the_chapter_has_its_figures_and_charts() -> None:
+    content = fitted(shared_data(f"vllm-runs/{RUN}.jsonl"), RUN)
+    section = msgspec.convert(content["section"], Section)
+    assert section.status == "ok"
+    errors = content["relative_error"]
+    assert f"TPOT {errors['tpot_mean']:+.1%}" in section.says
+    assert [f.value for f in section.figures[::2]] == list(errors.values())
+    assert [f.value for f in section.figures[1::2]] == list(content["carry_forward_error"].values())
+    assert all(f.n == 150 and f.method and f.source for f in section.figures)
+    assert [c.id for c in section.charts] == [
+        *("serving-fit-ttft", "serving-fit-latency"),
+        *("serving-fit-tpot-quantiles", "serving-fit-ttft-quantiles"),
+    ]
+    log, _ = load(RUN)
+    (mark,) = section.charts[0].marks
+    assert mark.at == pytest.approx(log.arrival_s[150] - log.arrival_s[0], abs=1e-5)
+    assert len(msgspec.json.encode(content)) < 100_000
+
+
+def test_small_logs_and_wrong_records_are_refused_with_what_is_missing(tmp_path: Path) -> None:
+    rows = rows_of(RUN)
+    small = written(tmp_path / "small.jsonl", rows[:40])
+    with pytest.raises(InsufficientData, match="20 finished requests") as lacks:
+        fitted(small, RUN)
+    assert "at least 50 finished requests" in lacks.value.needs[0]
+    path = shared_data(f"vllm-runs/{RUN}.jsonl")
+    with pytest.raises(InvalidInput, match="no usable max_num_seqs"):
+        fitted(path, RUN, meta={"engine_kwargs": {"model": "Qwen/Qwen3-8B"}})
+    with pytest.raises(InvalidInput, match="nothing says how the engine was set"):
+        fitted(path, RUN, meta=None)
+    with pytest.raises(InvalidInput, match="which GPU"):
+        fitted(path, RUN, gpu=None)
+    with pytest.raises(NotFound, match="no specification of the GPU 'abacus'"):
+        fitted(path, RUN, gpu="abacus")
+    with pytest.raises(InvalidInput, match="its log and its record"):
+        fitted(path, RUN, predict=[{}])
+    with pytest.raises(InsufficientData, match="300 requests have finished, not 301"):
+        fitted(path, RUN, until_completion=301)
+
+
+def test_the_gpu_is_what_the_record_says_it_is() -> None:
+    run = "rtx4090-llama-3.1-8b"
+    content = fitted(shared_data(f"vllm-runs/{run}.jsonl"), run, gpu=None)
+    assert (content["gpu"], content["kv_tokens"]) == ("rtx4090", 41_408)
+
+
+def test_requests_of_one_token_have_no_pace_and_no_figure_of_it(tmp_path: Path) -> None:
+    rows = rows_of(RUN)
+    for row in rows:
+        row |= {"output_toks": 1, "last_token_ts": row["first_token_ts"]}
+    content = fitted(written(tmp_path / "one.jsonl", rows), RUN)
+    assert content["relative_error"]["tpot_mean"] is None
+    section = msgspec.convert(content["section"], Section)
+    assert [f.status for f in section.figures[:2]] == ["insufficient_data"] * 2
