@@ -6,7 +6,7 @@ The API validates jobs against this without importing any numerics.
 from __future__ import annotations
 
 from netra.catalog.agent import AgentSpec
-from netra.catalog.listed import caching, fitting, measuring, planning, profiling
+from netra.catalog.listed import caching, fitting, measuring, planning, profiling, serving
 from netra.errors import InvalidInput, Problem
 
 _AGENTS: dict[str, AgentSpec] = {}
@@ -44,6 +44,7 @@ for _entry in (
     *profiling.ENTRIES,
     *caching.ENTRIES,
     *fitting.ENTRIES,
+    *serving.ENTRIES,
     *planning.ENTRIES,
 ):
     register(_entry)

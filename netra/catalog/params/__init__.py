@@ -2,6 +2,7 @@
 
 from netra.catalog.params.base import Params
 from netra.catalog.params.caching import CACHE_POLICIES, CachingParams, PromptCacheParams
+from netra.catalog.params.capacity import CapacityParams, CurrentFleet
 from netra.catalog.params.fitting import ServingFitParams
 from netra.catalog.params.measuring import NoopParams
 from netra.catalog.params.planning import BacktestParams, PlanParams
@@ -11,6 +12,8 @@ __all__ = [
     "CACHE_POLICIES",
     "BacktestParams",
     "CachingParams",
+    "CapacityParams",
+    "CurrentFleet",
     "NoopParams",
     "Params",
     "PlanParams",

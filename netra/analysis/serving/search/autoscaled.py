@@ -12,6 +12,8 @@ import dataclasses
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+import numpy as np
+
 from netra.analysis.compiled import Int64s
 from netra.analysis.serving.search.configuration import Candidate
 from netra.analysis.serving.search.evaluation import Evaluation, evaluation_of
@@ -23,6 +25,8 @@ from netra.errors import StageCancelled
 
 #: Targets that are tried, as shares of the sequences that a replica runs at once.
 TARGET_SHARES = (0.02, 0.05, 0.1, 0.2, 0.35, 0.5, 0.75, 1.0)
+#: How many least numbers of replicas are tried, from 1 to those of the static fleet.
+_FLOORS = 6
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -56,7 +60,8 @@ def cheapest_autoscaling(
     slots = candidate.configuration.engine.max_num_seqs * candidate.configuration.engine.ranks
     targets = sorted({max(1.0, round(share * slots)) for share in TARGET_SHARES})
     best: Autoscaled | None = None
-    for least in range(1, candidate.replicas + 1):
+    floors = np.unique(np.rint(np.linspace(1, candidate.replicas, _FLOORS)).astype(np.int64))
+    for least in floors.tolist():
         for target in targets:
             if cancelled and cancelled():
                 raise StageCancelled

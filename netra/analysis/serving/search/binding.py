@@ -1,18 +1,24 @@
 """Which limit keeps a cheaper fleet from holding, and by how much it misses.
 
-Cost: one simulation for the fleet of one replica less.
+Cost: one simulation for the fleet of one replica less; where no cheaper fleet is near, a search
+for the one that misses least.
 """
 
 from __future__ import annotations
 
+import dataclasses
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from netra.analysis.serving.search.configuration import Candidate
+from netra.analysis.serving.search.configuration import Candidate, Configuration
 from netra.analysis.serving.search.evaluation import Evaluation, evaluate
-from netra.analysis.serving.search.fleet_search import Found
+from netra.analysis.serving.search.fleet_search import Found, Scope, search
 from netra.analysis.serving.search.limits import Limit
 from netra.analysis.serving.search.trace import Trace
+
+#: Less than any two costs differ by.
+_A_LITTLE_USD = 1e-5
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -26,10 +32,16 @@ class Missed:
     over: float
 
 
-def binding(trace: Trace, found: Found, limits: Sequence[Limit]) -> list[Missed]:
+def binding(
+    trace: Trace,
+    found: Found,
+    limits: Sequence[Limit],
+    configurations: Sequence[Configuration],
+    scope: Scope,
+) -> list[Missed]:
     """What the nearest cheaper fleets miss: one replica less, and the best cheaper one.
 
-    Of the fleets that hold nothing, what the closest misses.
+    If no fleet holds, what the closest misses. Empty if no candidate is cheaper.
     """
     if found.cheapest is None:
         return _missed(found.closest, limits) if found.closest else []
@@ -41,6 +53,11 @@ def binding(trace: Trace, found: Found, limits: Sequence[Limit]) -> list[Missed]
     before = [e for e in found.front if e.candidate.index < best.index]
     if before and not _same(before[-1], cheaper):
         cheaper.append(before[-1])
+    if not cheaper:
+        below = dataclasses.replace(
+            scope, worst_stress=math.inf, usd_per_hour=best.usd_per_hour - _A_LITTLE_USD
+        )
+        cheaper = list(search(trace, configurations, limits, scope=below).front[-1:])
     return [missed for fleet in cheaper for missed in _missed(fleet, limits)]
 
 

@@ -200,15 +200,18 @@ def test_what_binds_is_missed_by_the_nearest_cheaper_fleets() -> None:
     seen = 0
     for seed in range(60):
         catalog = random_catalog(seed)
-        found = search(catalog.trace, catalog.configurations, catalog.limits, scope=Scope())
-        missed = binding(catalog.trace, found, catalog.limits)
+        options, scope = catalog.configurations, Scope()
+        found = search(catalog.trace, options, catalog.limits, scope=scope)
+        missed = binding(catalog.trace, found, catalog.limits, options, scope)
         for one in missed:
             assert one.over > 0
             assert one.seconds == pytest.approx(one.limit.seconds * (1 + one.over))
             assert not one.fleet.holds
             if found.cheapest:
                 assert one.fleet.candidate.usd_per_hour <= found.cheapest.candidate.usd_per_hour
-        if found.cheapest and found.cheapest.candidate.replicas > 1:
+        if found.cheapest and found.cheapest.candidate.usd_per_hour > min(
+            c.usd_per_hour for c in options
+        ):
             assert missed
             seen += 1
         if found.cheapest is None:

@@ -1,0 +1,187 @@
+"""Which replicas can be had: GPUs with a price, how the model lies on them, their step times."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from netra.analysis.serving.known import GPUS, known_gpu, known_model, with_format
+from netra.analysis.serving.roofline import Parallelism, Roofline
+from netra.analysis.serving.search.configuration import Configuration
+from netra.analysis.serving.search.offers import Replica, Settings, configurations_of
+from netra.analysis.serving.search.trace import Trace
+from netra.analysis.serving.specs import GpuSpec, ModelSpec
+from netra.analysis.serving.step_source import ErrorBand, StepTimes
+from netra.catalog.gpu_offers import GpuOffer
+from netra.catalog.params.capacity import CapacityParams
+from netra.catalog.supply import SupplyCatalog
+from netra.errors import InsufficientData, InvalidInput, NotFound, Problem
+
+_WIDTHS = (1, 2, 4, 8, 16)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Priced:
+    """A GPU with what it costs."""
+
+    gpu: GpuSpec
+    offer: GpuOffer
+
+
+@dataclass(kw_only=True)
+class Hardware:
+    """What the search may choose from."""
+
+    model: ModelSpec
+    priced: list[Priced]
+    configurations: list[Configuration] = field(default_factory=list)
+    #: `{"gpu", "parallelism", "why"}` of what cannot serve the trace.
+    refused: list[dict[str, Any]] = field(default_factory=list)
+    #: GPUs with a price of which no specification is known, and the other way round.
+    unpriced: list[str] = field(default_factory=list)
+    #: Where step times come from, by GPU.
+    sources: dict[str, str] = field(default_factory=dict)
+    error: ErrorBand
+
+    def offer_of(self, gpu: str) -> GpuOffer:
+        return next(p.offer for p in self.priced if p.gpu.name == gpu)
+
+
+def named_model(params: CapacityParams) -> ModelSpec:
+    """The model, in the format of weights that is asked for.
+
+    Raises:
+        InvalidInput: it is not known; the error names those that are.
+    """
+    try:
+        model = known_model(params.model)
+    except NotFound as e:
+        raise InvalidInput(e.detail, e.errors) from e
+    return model if params.weights == "as-named" else with_format(model, params.weights)
+
+
+def priced_gpus(params: CapacityParams, supply: SupplyCatalog | None) -> list[Priced]:
+    """The cheapest offer of each GPU that may be chosen.
+
+    Raises:
+        InvalidInput: a GPU that is asked for is not known.
+        InsufficientData: none has a price.
+    """
+    supply = supply or SupplyCatalog()
+    asked = (params.gpus,) if isinstance(params.gpus, str) else params.gpus
+    allowed = {_gpu(name, "gpus").name for name in asked} if asked else None
+    best: dict[str, Priced] = {}
+    own = {
+        _gpu(name, "gpu_usd_per_hour").name: usd for name, usd in params.gpu_usd_per_hour.items()
+    }
+    for gpu, usd in own.items():
+        offer = GpuOffer(
+            gpu=gpu, usd_per_hour=usd, provider="given", as_of=supply.as_of,
+            source="parameter gpu_usd_per_hour",
+        )  # fmt: skip
+        best[gpu] = Priced(gpu=GPUS[gpu], offer=offer)
+    for offer in supply.gpu_offers():
+        try:
+            spec = known_gpu(offer.gpu)
+        except NotFound:
+            continue
+        if spec.name in best or offer.term != params.term:
+            continue
+        if offer.memory_gb:
+            spec = dataclasses.replace(spec, memory_bytes=offer.memory_gb * 1e9)
+        best[spec.name] = Priced(gpu=spec, offer=offer)
+    found = [p for name, p in sorted(best.items()) if allowed is None or name in allowed]
+    missing = sorted((allowed or set()) - set(best))
+    if missing or not found:
+        raise InsufficientData(
+            f"no {params.term} price is known of " + (", ".join(missing) or "any GPU"),
+            needs=[f"a supply row or gpu_usd_per_hour for {gpu}" for gpu in missing]
+            or ["a supply row of a GPU, or gpu_usd_per_hour"],
+        )
+    return found
+
+
+def find_hardware(params: CapacityParams, trace: Trace, supply: SupplyCatalog | None) -> Hardware:
+    """Every replica that fits and its settings.
+
+    Raises:
+        InvalidInput: the model or a GPU is not known.
+        InsufficientData: no GPU has a price, or the model and its longest request fit on none.
+    """
+    model = named_model(params)
+    priced = priced_gpus(params, supply)
+    settings = settings_of(params)
+    error: ErrorBand | None = None
+    found = Hardware(model=model, priced=priced, error=_any_error(model, priced[0].gpu))
+    for one in priced:
+        for tensor, data in _shapes(model, params.max_gpus_per_replica):
+            if tensor * data > min(params.max_gpus, one.offer.max_gpus or params.max_gpus):
+                continue
+            times = step_times(model, one.gpu, tensor, data)
+            replica = Replica(
+                gpu=one.gpu.name, tensor=tensor, data=data, times=times,
+                usd_per_hour=one.offer.usd_per_hour * tensor * data,
+            )  # fmt: skip
+            configured = configurations_of(replica, trace, settings)
+            if configured.refused:
+                found.refused.append(
+                    {
+                        "gpu": one.gpu.name,
+                        "parallelism": {"tensor": tensor, "data": data},
+                        "why": configured.refused,
+                    }
+                )
+                continue
+            found.configurations += configured.configurations
+            found.sources[one.gpu.name] = times.origin.source
+            if error is None or times.origin.error.tpot > error.tpot:
+                error = times.origin.error
+    if not found.configurations:
+        raise InsufficientData(
+            f"{model.name} and the longest request fit on no GPU that may be chosen: "
+            + "; ".join(dict.fromkeys(f"{r['gpu']}: {r['why']}" for r in found.refused[-4:])),
+            needs=["a GPU with more memory, more GPUs a replica, or weights of fewer bits"],
+        )
+    found.error = error or found.error
+    return found
+
+
+def step_times(model: ModelSpec, gpu: GpuSpec, tensor: int, data: int) -> StepTimes:
+    """The step times of one rank."""
+    return Roofline(model=model, gpu=gpu, parallelism=Parallelism(tensor=tensor, data=data))
+
+
+def settings_of(params: CapacityParams) -> Settings:
+    def listed(value: Any) -> Sequence[Any]:
+        return value if isinstance(value, tuple | list) else (value,)
+
+    return Settings(
+        max_num_seqs=sorted(set(listed(params.max_num_seqs))),
+        max_num_batched_tokens=sorted(set(listed(params.max_num_batched_tokens))),
+        routings=listed(params.routing),
+        memory_share=params.memory_share,
+    )
+
+
+def _gpu(name: str, where: str) -> GpuSpec:
+    try:
+        return known_gpu(name)
+    except NotFound as e:
+        problem = Problem(
+            where=where, problem="is not a known GPU", got=name,
+            expected="one of " + ", ".join(sorted(GPUS)),
+        )  # fmt: skip
+        raise InvalidInput(e.detail, [problem]) from e
+
+
+def _any_error(model: ModelSpec, gpu: GpuSpec) -> ErrorBand:
+    return step_times(model, gpu, 1, 1).origin.error
+
+
+def _shapes(model: ModelSpec, most: int) -> list[tuple[int, int]]:
+    """Tensor-parallel widths that divide the heads; data-parallel ranks for mixtures alone."""
+    tensor = [w for w in _WIDTHS if w <= most and model.heads % w == 0]
+    data = [w for w in _WIDTHS if w <= most and (w == 1 or model.experts > 1)]
+    return [(t, d) for t in tensor for d in data if t * d <= most]

@@ -1,0 +1,113 @@
+"""Parameters of the agent that sizes a fleet of GPUs."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+import msgspec
+from msgspec import Meta
+
+from netra.catalog.gpu_offers import Term
+from netra.catalog.params.base import Params
+from netra.errors import InvalidInput, Problem
+
+_Ms = Annotated[float, Meta(gt=0)]
+_Count = Annotated[int, Meta(ge=1)]
+_Usd = Annotated[float, Meta(gt=0)]
+_Parallel = Annotated[int, Meta(ge=1, le=16)]
+
+#: The limits that may be given, in the order in which they are reported.
+LIMITS = tuple(
+    f"{metric}_p{percent}_ms" for metric in ("ttft", "tpot", "latency") for percent in (50, 95, 99)
+)
+
+
+class CurrentFleet(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What serves the workload today, for a saving to be measured against."""
+
+    gpu: str
+    replicas: _Count
+    #: GPUs of one replica that share each layer, and data-parallel ranks.
+    tensor: _Parallel = 1
+    data: _Parallel = 1
+    max_num_seqs: _Count = 256
+    max_num_batched_tokens: _Count = 8192
+    routing: Literal["round-robin", "least-loaded", "random"] = "round-robin"
+    #: Of one GPU; by default the supply catalog's.
+    usd_per_gpu_hour: _Usd | None = None
+
+
+class CapacityParams(Params, frozen=True, kw_only=True):
+    #: The model that is served, as Hugging Face calls it.
+    model: str
+    #: Limits of percentiles, in milliseconds; at least one.
+    ttft_p50_ms: _Ms | None = None
+    ttft_p95_ms: _Ms | None = None
+    ttft_p99_ms: _Ms | None = None
+    tpot_p50_ms: _Ms | None = None
+    tpot_p95_ms: _Ms | None = None
+    tpot_p99_ms: _Ms | None = None
+    latency_p50_ms: _Ms | None = None
+    latency_p95_ms: _Ms | None = None
+    latency_p99_ms: _Ms | None = None
+    #: What is kept free below each limit, as a share of it.
+    margin: Annotated[float, Meta(ge=0, lt=1)] = 0.1
+    #: Which GPUs may be chosen; by default all that have a price.
+    gpus: tuple[str, ...] | str | None = None
+    #: USD an hour of one GPU, over the supply catalog: `{"h100": 2.5}`.
+    gpu_usd_per_hour: dict[str, _Usd] = msgspec.field(default_factory=dict)
+    #: Which of the catalog's prices hold.
+    term: Term = "on-demand"
+    #: The most GPUs of the fleet, and of one replica.
+    max_gpus: Annotated[int, Meta(ge=1, le=4096)] = 64
+    max_gpus_per_replica: Annotated[int, Meta(ge=1, le=16)] = 8
+    #: The format of weights, where the model's name does not say it.
+    weights: Literal["as-named", "fp8", "int8", "int4", "nvfp4"] = "as-named"
+    #: What the server may use of a GPU's memory (`--gpu-memory-utilization`).
+    memory_share: Annotated[float, Meta(gt=0, le=1)] = 0.9
+    #: Batch settings and ways of routing that are tried, all with all.
+    max_num_seqs: tuple[_Count, ...] | _Count = (64, 128, 256)
+    max_num_batched_tokens: tuple[_Count, ...] | _Count = (2048, 8192)
+    routing: tuple[str, ...] | str = ("round-robin", "least-loaded")
+    #: From a decision to a replica that serves, seconds, behind an autoscaler.
+    startup_s: Annotated[float, Meta(ge=0)] = 180.0
+    #: The share of the time that a fleet is chosen on for the backtest.
+    fit_share: Annotated[float, Meta(ge=0.1, le=0.9)] = 0.7
+    #: Resampled traces, and the level of their intervals.
+    resamples: Annotated[int, Meta(ge=20, le=2000)] = 60
+    level: Annotated[float, Meta(gt=0.5, lt=1)] = 0.9
+    #: Seed of the resampling; None: the stage's own.
+    seed: Annotated[int, Meta(ge=0)] | None = None
+    #: What serves today.
+    current: CurrentFleet | None = None
+    #: Simulations at once.
+    threads: Annotated[int, Meta(ge=1, le=16)] = 2
+    #: Whether a job's stage may hand each GPU to a stage of its own.
+    fan_out: bool = True
+    #: Set by the fan-out: what this stage does, and which cost bounds the search, USD an hour.
+    stage: Literal["whole", "part", "merge"] = "whole"
+    usd_per_hour_at_most: _Usd | None = None
+
+    def check(self, where: str) -> None:
+        if not self.limits_ms():
+            expected = "at least one of: " + ", ".join(LIMITS)
+            problem = Problem(where=where, problem="no limit is given", expected=expected)
+            raise InvalidInput("a fleet is sized by the limits that it has to hold", [problem])
+        known = ("round-robin", "least-loaded", "random")
+        wrong = [
+            Problem(
+                where=f"{where}.routing",
+                problem="unknown routing",
+                got=r,
+                expected="one of: " + ", ".join(known),
+            )
+            for r in ((self.routing,) if isinstance(self.routing, str) else self.routing)
+            if r not in known
+        ]
+        if wrong:
+            raise InvalidInput("there is no such routing", wrong)
+
+    def limits_ms(self) -> dict[str, float]:
+        """The limits that are given, by name."""
+        found = {name: getattr(self, name) for name in LIMITS}
+        return {name: value for name, value in found.items() if value is not None}

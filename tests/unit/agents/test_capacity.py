@@ -1,0 +1,329 @@
+"""The cheapest fleet on handmade traffic; what cannot be answered says why."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping, Sequence
+from datetime import date
+from typing import Any
+
+import msgspec
+import numpy as np
+import pytest
+import yaml
+
+from netra.agents.base import Inputs, QuietContext, StageResult, WorkloadInfo
+from netra.agents.loading import load_agent
+from netra.catalog.agents import get
+from netra.catalog.supply import SupplyCatalog
+from netra.errors import InsufficientData, InvalidInput, StageCancelled
+from netra.schemas.goal import Goal
+from netra.schemas.report import Recommendation, Section
+from netra.tasks.context import MAX_JSON_BYTES
+from tests.unit.agents.workloads import MONDAY_US, batch
+
+MODEL = "meta-llama/Llama-3.1-8B-Instruct"
+LIMITS = {"ttft_p95_ms": 700, "tpot_p95_ms": 40}
+#: vLLM's engine arguments that the flags may use (docs.vllm.ai, "Engine Arguments").
+FLAGS = {
+    *("--tensor-parallel-size", "--data-parallel-size", "--enable-expert-parallel"),
+    *("--max-num-seqs", "--max-num-batched-tokens", "--max-model-len"),
+    *("--gpu-memory-utilization", "--block-size", "--quantization", "--model"),
+}
+SUPPLY = SupplyCatalog(
+    [
+        {
+            "kind": "gpu",
+            "name": name,
+            "effective_from": "2026-01-01",
+            "content": {"usd_per_hour": usd, "note": "contract 7"},
+        }
+        for name, usd in (("l4", 0.5), ("l40s", 1.0), ("h100", 3.0))
+    ],
+    as_of=date(2026, 3, 2),
+)
+#: Few settings, so that a search takes no time; the listed GPUs only.
+QUICK = {
+    "gpus": ["l4", "l40s", "h100"],
+    "max_num_seqs": [32, 64],
+    "max_num_batched_tokens": [2048],
+    "max_gpus_per_replica": 2,
+    "max_gpus": 24,
+    "resamples": 20,
+}
+
+
+def traffic(n: int = 1500, rate: float = 9.0, seed: int = 1) -> dict[str, Sequence[Any]]:
+    rng = np.random.default_rng(seed)
+    arrival = np.cumsum(rng.exponential(1 / rate, n))
+    return {
+        "ts": (MONDAY_US + arrival * 1e6).astype(np.int64).tolist(),
+        "input_tokens": rng.integers(50, 1500, n).tolist(),
+        "output_tokens": rng.integers(1, 200, n).tolist(),
+    }
+
+
+def inputs_of(
+    events: Mapping[str, Sequence[Any]],
+    *,
+    job: str = "",
+    anchored: bool = True,
+    parts: Sequence[Mapping[str, Any]] = (),
+    supply: SupplyCatalog | None = SUPPLY,
+) -> Inputs:
+    whole = batch(**events)
+    return Inputs(
+        job_id=job,
+        workload=WorkloadInfo(id="w", name="made", anchored=anchored, events=whole.num_rows),
+        goal=Goal(),
+        events=lambda: iter([whole.slice(0, 700), whole.slice(700)]),
+        parts=parts,
+        supply=supply,
+    )
+
+
+def run(inputs: Inputs, context: QuietContext | None = None, **params: Any) -> StageResult:
+    spec = get("capacity")
+    given = {"model": MODEL, **QUICK, **params}
+    return load_agent(spec)(inputs, spec.parse_params(given), context or QuietContext(seed=5))
+
+
+@pytest.fixture(scope="module")
+def answer() -> dict[str, Any]:
+    result = run(inputs_of(traffic()), **LIMITS)
+    return json.loads(msgspec.json.encode(result.content))
+
+
+def test_the_answer_has_the_shape_that_programs_rely_on(answer: dict[str, Any]) -> None:
+    assert answer["feasible"] is True
+    assert set(answer["fleet"]) == {"gpu", "replicas", "parallelism", "settings"}
+    assert answer["cost_usd_per_hour"] > 0
+    assert answer["percentiles"]["ttft_p95_ms"] <= 0.9 * LIMITS["ttft_p95_ms"]
+    assert answer["percentiles"]["tpot_p95_ms"] <= 0.9 * LIMITS["tpot_p95_ms"]
+    assert answer["front"]
+    assert answer["binding"]
+    for missed in answer["binding"]:
+        assert missed["over"] > 0
+        assert missed["value_ms"] > missed["limit_ms"]
+        assert missed["cost_usd_per_hour"] < answer["cost_usd_per_hour"]
+    assert len(msgspec.json.encode(answer)) < MAX_JSON_BYTES
+
+
+def test_the_front_rises_in_cost_and_falls_in_share_and_holds_the_fleet(
+    answer: dict[str, Any],
+) -> None:
+    front = answer["front"]
+    costs = [f["cost_usd_per_hour"] for f in front]
+    shares = [f["share_of_limit"] for f in front]
+    assert costs == sorted(set(costs))
+    assert shares == sorted(set(shares), reverse=True)
+    first = next(f for f in front if f["holds"])
+    assert {k: first[k] for k in answer["fleet"]} == answer["fleet"]
+    assert first["cost_usd_per_hour"] == answer["cost_usd_per_hour"]
+
+
+def test_prices_say_where_they_come_from(answer: dict[str, Any]) -> None:
+    prices = {p["gpu"]: p for p in answer["prices"]}
+    assert prices["l4"]["usd_per_gpu_hour"] == 0.5
+    assert "contract 7" in prices["l4"]["source"]
+    assert prices["l4"]["as_of"] == "2026-01-01"
+    chosen = answer["fleet"]
+    gpus = chosen["replicas"] * chosen["parallelism"]["gpus_per_replica"]
+    usd = prices[chosen["gpu"]]["usd_per_gpu_hour"]
+    assert answer["cost_usd_per_hour"] == pytest.approx(gpus * usd)
+
+
+def test_the_section_is_a_chapter_with_charts(answer: dict[str, Any]) -> None:
+    section = msgspec.convert(answer["section"], Section)
+    assert section.id == "capacity"
+    assert answer["fleet"]["gpu"] in section.says
+    assert [c.id for c in section.charts] == [
+        "capacity-front",
+        "capacity-replicas",
+        "capacity-schedule",
+        "capacity-load",
+        "capacity-occupancy",
+    ]
+    for figure in section.figures:
+        assert figure.n == 1500
+        assert figure.method
+        assert figure.source is not None
+    ttft = next(f for f in section.figures if "first token" in f.label)
+    assert ttft.interval is not None
+    assert ttft.interval[0] <= ttft.interval[1]
+
+
+def test_intervals_band_schedule_and_backtest_are_there(answer: dict[str, Any]) -> None:
+    assert answer["intervals"]["status"] == "ok"
+    assert answer["intervals"]["draws"] == 20
+    band = answer["step_time_band"]
+    assert band["fast"]["step_time_factor"] < 1 < band["slow"]["step_time_factor"]
+    assert band["fast"]["replicas"] <= answer["fleet"]["replicas"]
+    schedule = answer["schedule"]
+    assert sum(w["requests"] for w in schedule["windows"]) == 1500
+    assert schedule["calendar"] is False
+    assert schedule["cost_usd"]["scheduled"] > 0
+    backtest = answer["backtest"]
+    assert backtest["status"] == "ok"
+    assert backtest["fit_requests"] + backtest["verify_requests"] == 1500
+
+
+def test_flags_are_vllms_and_the_manifest_is_kubernetes(answer: dict[str, Any]) -> None:
+    flags = answer["vllm"]["flags"]
+    assert {flag.partition("=")[0] for flag in flags} <= FLAGS
+    settings = answer["fleet"]["settings"]
+    assert f"--max-num-seqs={settings['max_num_seqs']}" in flags
+    assert answer["vllm"]["command"].startswith(f"vllm serve {MODEL}")
+    deployment, service = yaml.safe_load_all(answer["kubernetes"])
+    assert deployment["kind"] == "Deployment"
+    assert deployment["spec"]["replicas"] == answer["fleet"]["replicas"]
+    (container,) = deployment["spec"]["template"]["spec"]["containers"]
+    assert container["args"] == [f"--model={MODEL}", *flags]
+    per_replica = answer["fleet"]["parallelism"]["gpus_per_replica"]
+    assert container["resources"]["limits"] == {"nvidia.com/gpu": per_replica}
+    assert service["spec"]["selector"] == deployment["spec"]["template"]["metadata"]["labels"]
+    assert re.fullmatch(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?", deployment["metadata"]["name"])
+
+
+def test_the_same_seed_gives_the_same_answer(answer: dict[str, Any]) -> None:
+    again = run(inputs_of(traffic()), QuietContext(seed=5), **LIMITS, threads=1).content
+    assert json.loads(msgspec.json.encode(again)) == answer
+
+
+def test_fan_out_and_merge_give_what_one_process_gives(answer: dict[str, Any]) -> None:
+    inputs = inputs_of(traffic(), job="j")
+    planned = run(inputs, **LIMITS)
+    assert planned.fan_out is not None
+    assert [child.name for child in planned.fan_out.children] == ["h100", "l40s", "l4"] or [
+        child.name for child in planned.fan_out.children
+    ] == sorted(QUICK["gpus"])
+    spec = get("capacity")
+    parts = [
+        load_agent(spec)(inputs, spec.parse_params(dict(child.params)), QuietContext()).content
+        for child in planned.fan_out.children
+    ]
+    parts = json.loads(msgspec.json.encode(parts))
+    merged = load_agent(spec)(
+        inputs_of(traffic(), job="j", parts=parts),
+        spec.parse_params(json.loads(msgspec.json.encode(planned.fan_out.merge.params))),
+        QuietContext(seed=5),
+    )
+    content = json.loads(msgspec.json.encode(merged.content))
+    for key in set(answer) - {"search", "section"}:
+        assert content[key] == answer[key], key
+    assert content["section"]["says"] == answer["section"]["says"]
+
+
+def test_limits_that_no_fleet_holds_are_an_answer() -> None:
+    content = run(inputs_of(traffic(300)), ttft_p95_ms=1, tpot_p95_ms=40).content
+    assert content["feasible"] is False
+    assert content["fleet"] is None
+    assert content["cost_usd_per_hour"] is None
+    assert content["closest"]["share_of_limit"] > 1
+    assert [m["limit"] for m in content["binding"]] == ["ttft_p95_ms"]
+    assert "No fleet" in content["section"]["says"]
+    assert "ttft p95" in content["section"]["says"]
+
+
+@pytest.mark.parametrize(
+    ("events", "anchored", "needs"),
+    [
+        (traffic(40), True, "59 requests for ttft_p95, there are 40"),
+        ({k: v for k, v in traffic(100).items() if k != "input_tokens"}, True, "input_tokens"),
+        (traffic(100) | {"output_tokens": [None] * 100}, True, "output_tokens"),
+        (traffic(100) | {"output_tokens": [0] * 100}, True, "output_tokens"),
+        (
+            traffic(100) | {"ts": [MONDAY_US] * 100, "session_id": [f"s{i}" for i in range(100)]},
+            False,
+            "times common to all sessions",
+        ),
+    ],
+)
+def test_traffic_that_cannot_support_an_answer_says_what_is_missing(
+    events: Mapping[str, Sequence[Any]], anchored: bool, needs: str
+) -> None:
+    with pytest.raises(InsufficientData) as e:
+        run(inputs_of(events, anchored=anchored), ttft_p95_ms=500)
+    assert needs in e.value.needs
+
+
+def test_no_events_at_all() -> None:
+    with pytest.raises(InsufficientData) as e:
+        run(inputs_of({"ts": [], "input_tokens": [], "output_tokens": []}), ttft_p95_ms=500)
+    assert e.value.needs == ["events"]
+
+
+def test_events_without_tokens_are_counted_and_left_out() -> None:
+    events = traffic(400)
+    events["output_tokens"] = [None if i < 7 else o for i, o in enumerate(events["output_tokens"])]
+    events["input_tokens"] = [0 if i in (8, 9) else t for i, t in enumerate(events["input_tokens"])]
+    content = run(inputs_of(events), **LIMITS).content
+    assert content["requests"]["requests"] == 391
+    assert content["requests"]["left_out"] == {
+        "input_tokens is unknown or 0": 2,
+        "output_tokens is unknown or 0": 7,
+    }
+    assert any("7 events are left out" in a for a in content["assumptions"])
+
+
+def test_an_unknown_model_or_gpu_is_refused_naming_those_that_are_known() -> None:
+    with pytest.raises(InvalidInput) as e:
+        run(inputs_of(traffic(100)), ttft_p95_ms=500, model="acme/gpt-9")
+    assert "meta-llama/Llama-3.1-8B" in str(e.value)
+    with pytest.raises(InvalidInput) as e:
+        run(inputs_of(traffic(100)), ttft_p95_ms=500, gpus="h900")
+    assert "h100" in str(e.value)
+
+
+def test_a_gpu_without_a_price_is_asked_for() -> None:
+    with pytest.raises(InsufficientData) as e:
+        run(inputs_of(traffic(100)), ttft_p95_ms=500, gpus="rtx4090")
+    assert "rtx4090" in e.value.needs[0]
+    given = run(
+        inputs_of(traffic(100)), **LIMITS, gpus="rtx4090", gpu_usd_per_hour={"rtx4090": 0.4}
+    ).content
+    assert {p["gpu"]: p["usd_per_gpu_hour"] for p in given["prices"]} == {"rtx4090": 0.4}
+
+
+def test_a_model_that_fits_on_no_gpu_says_why() -> None:
+    with pytest.raises(InsufficientData, match="does not fit") as e:
+        run(inputs_of(traffic(100)), **LIMITS, model="meta-llama/Llama-3.1-405B", gpus="l4")
+    assert e.value.needs
+
+
+def test_no_limit_is_refused() -> None:
+    with pytest.raises(InvalidInput, match="limits that it has to hold"):
+        get("capacity").parse_params({"model": MODEL})
+
+
+def test_a_saving_is_claimed_only_against_what_serves_today() -> None:
+    today = {"gpu": "h100", "replicas": 6}
+    content = run(inputs_of(traffic()), **LIMITS, current=today).content
+    assert content["current"]["cost_usd_per_hour"] == 18.0
+    (raw,) = content["recommendations"]
+    proposal = msgspec.convert(raw, Recommendation)
+    assert proposal.baseline.value == 18.0
+    assert proposal.projected.value is not None
+    assert proposal.saving.value == pytest.approx(18.0 - proposal.projected.value)
+    assert proposal.backtest.n == content["backtest"]["verify_requests"]
+    cheap = {"gpu": "l4", "replicas": 1, "usd_per_gpu_hour": 0.01}
+    assert "recommendations" not in run(inputs_of(traffic()), **LIMITS, current=cheap).content
+    assert "recommendations" not in run(inputs_of(traffic()), **LIMITS).content
+
+
+def test_it_stops_when_asked_and_resumes_from_its_checkpoint() -> None:
+    with pytest.raises(StageCancelled):
+        run(inputs_of(traffic(200)), QuietContext(stop=True), **LIMITS)
+    context = QuietContext(seed=5)
+    first = run(inputs_of(traffic(300)), context, **LIMITS).content
+    assert context.restored
+    again = run(inputs_of(traffic(300)), QuietContext(seed=5, restored=context.restored), **LIMITS)
+    assert again.content == first
+
+
+def test_relative_times_claim_no_calendar() -> None:
+    content = run(inputs_of(traffic(300), anchored=False), **LIMITS).content
+    assert any("times are relative" in a for a in content["assumptions"])
+    labels = {c["x_label"] for c in content["section"]["charts"]}
+    assert "Minutes from the first request" in labels
