@@ -11,6 +11,7 @@ from typing import Any
 from litestar import Request, Response
 from litestar.exceptions import HTTPException, ValidationException
 from litestar.exceptions import SerializationException as Undecodable
+from litestar.utils.scope.state import ScopeState
 
 from netra.errors import (
     Conflict,
@@ -23,14 +24,15 @@ from netra.errors import (
     Unauthorized,
 )
 from netra.schemas.problem import MEDIA_TYPE, TYPE_PREFIX, ProblemDetails, ProblemItem
+from netra.validation import described, in_words
 
 log = logging.getLogger(__name__)
 
 #: What a value in a problem is cut to, characters.
 _SHOWN = 200
 
-#: A field that is unknown or missing is named in the message only.
-_FIELD = re.compile(r"(?:unknown|missing required) field `([^`]*)`")
+#: How the framework says that a parameter is not there.
+_MISSING = re.compile(r"Missing required (\w+) parameter '([^']*)'")
 
 _BY_STATUS: dict[int, type[NetraError]] = {
     400: InvalidInput,
@@ -81,7 +83,7 @@ def _shown(value: Any) -> Any:
 def from_http(error: HTTPException, request: Request[Any, Any, Any]) -> NetraError:
     """The framework's own errors, in Netra's words."""
     if isinstance(error, ValidationException):
-        return InvalidInput("the request is not valid", list(_problems(error.extra or ())))
+        return InvalidInput("the request is not valid", list(_problems(error, request)))
     if isinstance(error.__cause__, Undecodable):
         return InvalidInput(f"the body is not JSON: {error.detail}")
     if error.status_code == 404:
@@ -97,16 +99,26 @@ def from_http(error: HTTPException, request: Request[Any, Any, Any]) -> NetraErr
     return other
 
 
-def _problems(extra: Any) -> Iterable[Problem]:
-    for item in extra if isinstance(extra, list) else [extra]:
-        if not isinstance(item, dict):
-            yield Problem(where="body", problem=str(item))
-            continue
-        said = str(item.get("message", ""))
-        where = str(item.get("key", "")).removeprefix("data").removeprefix(".")
-        if named := _FIELD.search(said):
-            where = f"{where}.{named[1]}" if where else named[1]
-        yield Problem(where=where or "body", problem=said)
+def _problems(error: ValidationException, request: Request[Any, Any, Any]) -> Iterable[Problem]:
+    """Each thing that the framework found wrong, with what was sent and what would do."""
+    parameters = request.route_handler.parsed_fn_signature.parameters
+    if missing := _MISSING.search(error.detail):
+        place, name = missing[1], missing[2]
+        expected = in_words(parameters[name].annotation) if name in parameters else None
+        yield Problem(where=name, problem=f"missing {place} parameter", expected=expected)
+        return
+    body = ScopeState.from_scope(request.scope).json
+    for item in error.extra if isinstance(error.extra, list) else [error.extra or {}]:
+        said, key = str(item.get("message") or error.detail), str(item.get("key", ""))
+        if item.get("source") == "body" and "data" in parameters:
+            # The place is said relative to the body; `data` stands for the whole of it.
+            path = "" if key == "data" else key if key.startswith("[") else f".{key}"
+            yield described(said, path, body, parameters["data"].annotation)
+        elif key in parameters:
+            sent = {**request.path_params, **request.query_params}
+            yield described(said, "", sent.get(key), parameters[key].annotation, key)
+        else:
+            yield Problem(where=key or "body", problem=said)
 
 
 def _phrase(status: int) -> str:

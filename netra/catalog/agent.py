@@ -8,7 +8,8 @@ from typing import Any, Literal
 import msgspec
 
 from netra.catalog.params import Params
-from netra.errors import InvalidInput, Problem
+from netra.errors import InvalidInput
+from netra.validation import problem_of
 
 Pool = Literal["cpu", "gpu"]
 
@@ -52,10 +53,8 @@ class AgentSpec:
         try:
             parsed = msgspec.convert(raw, self.params, strict=False)
         except msgspec.ValidationError as e:
-            known = ", ".join(self.params.__struct_fields__) or "none"
-            raise InvalidInput(
-                f"agent {self.name!r} cannot take these parameters",
-                [Problem(where=where, problem=str(e), got=raw, expected=f"parameters: {known}")],
-            ) from e
+            problem = problem_of(e, raw, self.params, where)
+            detail = f"agent {self.name!r} cannot take these parameters"
+            raise InvalidInput(detail, [problem]) from e
         parsed.check(where)
         return parsed

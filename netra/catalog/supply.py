@@ -18,6 +18,7 @@ from netra.catalog.gpu_offers import PUBLISHED, GpuOffer, read_row
 from netra.catalog.prices import Price, Rates, Tier, published
 from netra.clock import SYSTEM
 from netra.errors import InvalidInput, Problem
+from netra.validation import problem_of
 
 _Usd = Annotated[float, Meta(ge=0)]
 
@@ -144,8 +145,7 @@ def _model_price(name: str, content: Mapping[str, Any], since: date, where: str)
     try:
         row = msgspec.convert(dict(content), ModelRow)
     except msgspec.ValidationError as e:
-        expected = "USD per million tokens: " + ", ".join(RowRates.__struct_fields__)
-        problem = Problem(where=where, problem=str(e), got=dict(content), expected=expected)
+        problem = problem_of(e, content, ModelRow, where)
         raise InvalidInput(f"supply row {name!r} is not understood", [problem]) from e
     tiers = [Tier(above_input_tokens=0, rates=_rates(row))]
     for tier in sorted(row.tiers, key=lambda t: t.above_input_tokens):

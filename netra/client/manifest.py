@@ -17,6 +17,7 @@ from netra.client.manifest_rows import READERS
 from netra.errors import InvalidInput, NetraError, Problem
 from netra.pipelines.understand import understand
 from netra.schemas.job import JobRequest
+from netra.validation import problem_of
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -90,14 +91,7 @@ def job_request(raw: Any) -> JobRequest:
     try:
         return msgspec.convert(raw, JobRequest)
     except msgspec.ValidationError as e:
-        problem, _, path = str(e).partition(" - at `$")
-        where = path.rstrip("`").lstrip(".") or "job"
-        fields = "fields: " + ", ".join(JobRequest.__struct_fields__)
-        unknown = "unknown field" in problem
-        raise InvalidInput(
-            "this is not a job",
-            [Problem(where=where, problem=problem, expected=fields if unknown else None)],
-        ) from e
+        raise InvalidInput("this is not a job", [problem_of(e, raw, JobRequest)]) from e
 
 
 def check(raw: Any) -> JobRequest:

@@ -11,6 +11,7 @@ import msgspec
 from netra.errors import InvalidGoal, Problem
 from netra.models.event import EVENT_COLUMN_NAMES
 from netra.schemas.goal import Constraint, Metric, Objective
+from netra.validation import problem_of
 
 T = TypeVar("T", Objective, Constraint)
 #: Columns that identify a row or hold a list, and so select no group of events.
@@ -41,7 +42,7 @@ def _read(
         try:
             typed = item if isinstance(item, kind) else msgspec.convert(item, kind)
         except msgspec.ValidationError as e:
-            problems.append(_type_problem(path, item, kind, str(e)))
+            problems.append(_type_problem(path, item, kind, e))
             continue
         problems.extend(check(typed, path))
         problems.extend(_where_problems(typed.where, path))
@@ -51,14 +52,13 @@ def _read(
     return found
 
 
-def _type_problem(path: str, item: Any, kind: type, message: str) -> Problem:
+def _type_problem(path: str, item: Any, kind: type, error: msgspec.ValidationError) -> Problem:
     if isinstance(item, Mapping) and item.get("metric") not in get_args(Metric):
         known = "one of: " + ", ".join(get_args(Metric))
         return Problem(
             where=f"{path}.metric", problem="unknown metric", got=item.get("metric"), expected=known
         )
-    fields = ", ".join(kind.__struct_fields__)  # type: ignore[attr-defined]
-    return Problem(where=path, problem=message, got=item, expected=f"an object with {fields}")
+    return problem_of(error, item, kind, path)
 
 
 def _objective_problems(objective: Objective, path: str) -> Iterable[Problem]:

@@ -12,6 +12,7 @@ from netra.catalog import agents
 from netra.errors import InvalidInput, Problem
 from netra.pipelines.dag import find_cycle
 from netra.pipelines.registry import StageSpec
+from netra.validation import problem_of
 
 #: Stages of one job at most; agents may add more by fan-out.
 MAX_STAGES = 1000
@@ -72,15 +73,7 @@ def _requests(stages: Sequence[Mapping[str, Any]]) -> list[StageRequest]:
         try:
             requests.append(msgspec.convert(raw, StageRequest))
         except msgspec.ValidationError as e:
-            message, _, path = str(e).partition(" - at `$")
-            problems.append(
-                Problem(
-                    where=f"stages[{i}]{path.rstrip('`')}",
-                    problem=message,
-                    got=repr(raw)[:200],
-                    expected='e.g. {"name": "a", "agent": "noop", "after": []}',
-                )
-            )
+            problems.append(problem_of(e, raw, StageRequest, f"stages[{i}]"))
     if problems:
         raise InvalidInput("a stage of the DAG cannot be read", problems)
     return requests

@@ -7,9 +7,10 @@ from typing import Any
 
 import msgspec
 
-from netra.errors import InvalidInput, Problem
+from netra.errors import InvalidInput
 from netra.schemas.figure import Figure
 from netra.schemas.report import Report
+from netra.validation import problem_of
 
 
 def as_report(report: Report | Mapping[str, Any]) -> Report:
@@ -23,8 +24,8 @@ def as_report(report: Report | Mapping[str, Any]) -> Report:
     try:
         return msgspec.convert(report, Report)
     except msgspec.ValidationError as e:
-        problem = Problem(where="report", problem=str(e), expected="the content of a report stage")
-        raise InvalidInput("this is not a report", [problem]) from e
+        problem = problem_of(e, report, Report, "report")
+        raise InvalidInput("this is not the content of a report stage", [problem]) from e
 
 
 def as_figure(value: Any) -> Figure | None:

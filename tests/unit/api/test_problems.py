@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 import pytest
 from litestar import get, post
-from litestar.params import JSONBody
+from litestar.params import FromQuery, JSONBody
 from litestar.testing import create_test_client
 
 from netra.api import problems
@@ -65,24 +65,45 @@ def test_what_was_got_is_shown_but_not_all_of_it() -> None:
 
 
 @pytest.mark.parametrize(
-    ("raw", "where"),
+    ("raw", "where", "got", "expected"),
     [
-        (b"{}", "name"),
-        (b'{"name": 1}', "name"),
-        (b'{"name": "a", "nope": 1}', "nope"),
-        (b'{"name": "a", "inner": [{"x": 1}, {"x": "y"}]}', "inner[1][...]"),
-        (b"[]", "body"),
+        (b"{}", "name", None, "text"),
+        (b'{"name": 1}', "name", 1, "text"),
+        (b'{"name": "a", "nope": 1}', "nope", 1, "one of: name, inner"),
+        (b'{"name": "a", "inner": [{"x": 1}, {"x": "y"}]}', "inner[1].x", "y", "a whole number"),
+        (b"[]", "body", "[]", "an object"),
     ],
 )
-def test_a_body_that_does_not_fit_is_told_where(raw: bytes, where: str) -> None:
+def test_a_body_that_does_not_fit_is_told_where_and_what_would_do(
+    raw: bytes, where: str, got: Any, expected: str
+) -> None:
     @post("/")
     async def take(data: JSONBody[Body]) -> None:
         return None
 
     with create_test_client(take, exception_handlers={Exception: problems.respond}) as client:
-        got = client.post("/", content=raw)
-    assert got.status_code == 400
-    assert [e["where"] for e in got.json()["errors"]] == [where]
+        answered = client.post("/", content=raw)
+    assert answered.status_code == 400
+    (problem,) = answered.json()["errors"]
+    assert (problem["where"], problem["got"], problem["expected"]) == (where, got, expected)
+
+
+@pytest.mark.parametrize(
+    ("query", "where", "got", "expected"),
+    [("", "name", None, "text"), ("?name=a&empty=perhaps", "empty", "perhaps", "true or false")],
+)
+def test_a_parameter_that_does_not_fit_is_named(
+    query: str, where: str, got: Any, expected: str
+) -> None:
+    @post("/")
+    async def take(name: FromQuery[str], empty: FromQuery[bool] = False) -> None:
+        return None
+
+    with create_test_client(take, exception_handlers={Exception: problems.respond}) as client:
+        answered = client.post(f"/{query}")
+    assert answered.status_code == 400
+    (problem,) = answered.json()["errors"]
+    assert (problem["where"], problem["got"], problem["expected"]) == (where, got, expected)
 
 
 def test_a_body_that_is_no_json_is_told_so() -> None:

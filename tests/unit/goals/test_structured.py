@@ -10,7 +10,7 @@ from netra.goals.structured import read_constraints, read_objectives
     ("raw", "where"),
     [
         ({"metric": "bananas"}, "objectives[0].metric"),
-        ({"metric": "cost", "chnage": -0.2}, "objectives[0]"),
+        ({"metric": "cost", "chnage": -0.2}, "objectives[0].chnage"),
         ({"metric": "cost", "change": -1.0}, "objectives[0].change"),
         ({"metric": "cost", "change": float("nan")}, "objectives[0].change"),
         ({"metric": "cost", "change": 0.2}, "objectives[0].change"),

@@ -94,8 +94,8 @@ def test_cycle_is_named_with_its_path_and_place() -> None:
     [
         ({"agent": "noop", "after": "a"}, "stages[0].after"),
         ({"agent": "noop", "after": [1]}, "stages[0].after[0]"),
-        ({"name": "a"}, "stages[0]"),
-        ({"agent": "noop", "depends": []}, "stages[0]"),
+        ({"name": "a"}, "stages[0].agent"),
+        ({"agent": "noop", "depends": []}, "stages[0].depends"),
         ("noop", "stages[0]"),
     ],
 )
@@ -119,8 +119,9 @@ def test_params_that_nobody_would_read() -> None:
 
 
 def test_bad_params_say_whose() -> None:
-    assert "params.noop" in refused(stages=[noop("a"), noop("b")], params={"noop": {"ticks": -1}})
-    assert "stages[1].params" in refused(stages=[noop("a"), noop("b", params={"tick": 1})])
+    of_job = refused(stages=[noop("a"), noop("b")], params={"noop": {"ticks": -1}})
+    assert "params.noop.ticks" in of_job
+    assert "stages[1].params.tick" in refused(stages=[noop("a"), noop("b", params={"tick": 1})])
 
 
 def test_pipeline_and_stages_exclude_each_other() -> None:
