@@ -14,7 +14,7 @@ from netra.api.services import Services
 from netra.errors import SettingsError
 from netra.logging import configure
 from netra.settings import Settings
-from netra.store import postgres
+from netra.store import clickhouse, postgres, redis
 
 #: Streams and sockets are closed this long after the process was asked to end, seconds.
 _GRACE_S = 10
@@ -57,13 +57,22 @@ def server(settings: Settings, host: str, port: int) -> Server:
     return Server(config, app)
 
 
+def _check(settings: Settings) -> None:
+    """Raises SettingsError if an address cannot be one: waiting would not mend that."""
+    postgres.dsn(settings.database)
+    redis.check_url(settings.redis)
+    if settings.clickhouse.url:
+        clickhouse.database_of(settings.clickhouse)
+
+
 def main() -> None:
     settings = settings_module.current()
     configure("api", settings.logging)
     try:
-        postgres.dsn(settings.database)
+        _check(settings)
     except SettingsError as e:
-        sys.exit(f"netra api: {e.detail}")
+        print(f"netra api: {e.detail}", file=sys.stderr)
+        sys.exit(2)
     running = server(settings, settings.api.host, settings.api.port)
     running.run()
     if not running.started:

@@ -35,7 +35,7 @@ def connect(settings: ClickHouse) -> Client:
         SettingsError: there is no URL, or it is not one.
         StoreUnavailable: ClickHouse does not answer.
     """
-    database = _database(settings.url)
+    database = database_of(settings)
     with unavailable():
         try:
             return _client(settings.url, database)
@@ -48,16 +48,25 @@ def connect(settings: ClickHouse) -> Client:
         return _client(settings.url, database)
 
 
-def _database(url: str) -> str:
-    if not url:
+def database_of(settings: ClickHouse) -> str:
+    """The database that the URL names.
+
+    Raises:
+        SettingsError: there is no URL, or it is not one; its password is not repeated.
+    """
+    if not settings.url:
         raise SettingsError("CLICKHOUSE_URL is not set; `netra up` starts an engine of its own")
-    parts = urlsplit(url)
-    if parts.scheme not in _PORTS or not parts.hostname:
+    try:
+        parts = urlsplit(settings.url)
+        good = parts.scheme in _PORTS and parts.hostname and parts.port != 0
+    except ValueError:
+        good = False
+    if not good:
         raise SettingsError(
-            f"CLICKHOUSE_URL has the scheme {parts.scheme!r} and the host {parts.hostname!r};"
-            " expected http://user:password@host:port/database"
+            "CLICKHOUSE_URL is malformed; expected http://user:password@host:port/database, with"
+            " %-escapes for what is special in a password"
         )
-    return parts.path.strip("/") or "default"
+    return urlsplit(settings.url).path.strip("/") or "default"
 
 
 def _client(url: str, database: str) -> Client:

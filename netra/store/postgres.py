@@ -7,6 +7,7 @@ from contextlib import asynccontextmanager, contextmanager
 from typing import Any
 
 import psycopg
+from psycopg.conninfo import conninfo_to_dict
 from psycopg.rows import DictRow, dict_row
 from psycopg_pool import AsyncConnectionPool, PoolTimeout
 
@@ -17,13 +18,32 @@ from netra.settings import Database
 Connection = psycopg.Connection[DictRow]
 AsyncConnection = psycopg.AsyncConnection[DictRow]
 
+_SCHEMES = ("postgresql", "postgres")
+_EXPECTED = (
+    "expected postgresql://user:password@host:port/name, with %-escapes for what is special in a"
+    " password"
+)
+
 
 def dsn(settings: Database) -> str:
-    """The URL as libpq understands it, without a SQLAlchemy driver suffix."""
+    """The URL as libpq understands it, without a SQLAlchemy driver suffix.
+
+    Raises:
+        SettingsError: there is none, or it is not one.
+    """
     if not settings.url:
         raise SettingsError("DATABASE_URL is not set; `netra up` starts a database of its own")
     scheme, _, rest = settings.url.partition("://")
-    return f"{scheme.partition('+')[0]}://{rest}"
+    scheme = scheme.partition("+")[0]
+    # Neither the URL nor libpq's words about it are repeated: both may hold the password.
+    if not rest or scheme not in _SCHEMES:
+        raise SettingsError(f"DATABASE_URL does not begin with postgresql://; {_EXPECTED}")
+    url = f"{scheme}://{rest}"
+    try:
+        conninfo_to_dict(url)
+    except psycopg.ProgrammingError:
+        raise SettingsError(f"DATABASE_URL is malformed; {_EXPECTED}") from None
+    return url
 
 
 def _options(settings: Database, name: str) -> dict[str, Any]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import socket
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
 from netra.errors import SettingsError
 from netra.settings import Redis
@@ -13,9 +14,25 @@ if TYPE_CHECKING:
     import redis.asyncio
 
 
-def _options(settings: Redis) -> dict[str, Any]:
+def check_url(settings: Redis) -> None:
+    """Raises SettingsError if there is no URL, or it is not one; its password is not repeated."""
     if not settings.url:
         raise SettingsError("REDIS_URL is not set; `netra up` starts a server of its own")
+    try:
+        parts = urlsplit(settings.url)
+        known = parts.scheme in ("redis", "rediss") and parts.hostname and parts.port != 0
+        good = known or (parts.scheme == "unix" and parts.path)
+    except ValueError:
+        good = False
+    if not good:
+        raise SettingsError(
+            "REDIS_URL is malformed; expected redis://:password@host:port/0, with %-escapes for"
+            " what is special in a password"
+        )
+
+
+def _options(settings: Redis) -> dict[str, Any]:
+    check_url(settings)
     return {
         "max_connections": settings.pool_size,
         "socket_connect_timeout": 2,
