@@ -19,6 +19,7 @@ from netra.api.dead_letter import DeadLetterController
 from netra.api.job import JobController
 from netra.api.links import PREFIX
 from netra.api.pipeline import PipelineController
+from netra.api.query import check_query
 from netra.api.services import Services
 from netra.api.supply import SupplyController
 from netra.api.workload import WorkloadController
@@ -67,6 +68,7 @@ def create_app(settings: Settings | None = None) -> Litestar:
             whoami.whoami,
             whoami.issue,
         ],
+        guards=[check_query],
     )
     app = Litestar(
         route_handlers=[v1, health.health, health.ready, metrics_route.show, socket.follow],

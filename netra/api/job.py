@@ -13,6 +13,7 @@ from netra.api import examples, paging
 from netra.api.access import Principal
 from netra.api.drafting import Plan, check_workload, plan, traceparent
 from netra.api.links import linked
+from netra.api.query import OWN_QUERY
 from netra.api.services import Served, Services
 from netra.engine import control
 from netra.engine.submit import Draft, Submitted
@@ -114,7 +115,7 @@ class JobController(Controller):
             (submitted,) = await entry.submit([drafted], where="Idempotency-Key")
         return submitted, drafted.workload_id
 
-    @get("/", summary="List jobs, newest first")
+    @get("/", summary="List jobs, newest first", opt={OWN_QUERY: True})
     async def list(
         self,
         request: Request[Principal, Any, Any],

@@ -16,7 +16,7 @@ from uuid import UUID
 from litestar import Request
 from litestar.exceptions import InternalServerException
 
-from netra.errors import InvalidInput
+from netra.errors import InvalidInput, Problem
 from netra.memory import give_back
 from netra.settings import Api, Settings
 from netra.store import postgres
@@ -28,9 +28,25 @@ if TYPE_CHECKING:
 _PIECE = 1 << 20
 
 
+def _check_is_file(request: Request[Any, Any, Any]) -> None:
+    """A form would be taken for a file in a format that nobody knows."""
+    media_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if media_type.startswith("multipart/"):
+        expected = "the bytes of the file, e.g. curl --data-binary @traffic.parquet"
+        problem = Problem(
+            where="Content-Type", problem="a form is not a file", got=media_type, expected=expected
+        )
+        raise InvalidInput("the body has to be the file itself, not a form", [problem])
+
+
 @contextlib.asynccontextmanager
 async def spooled(request: Request[Any, Any, Any], settings: Api) -> AsyncIterator[Path | None]:
-    """The request's body as a file, gone afterwards; None if the body is empty."""
+    """The request's body as a file, gone afterwards; None if the body is empty.
+
+    Raises:
+        InvalidInput: the body is a form, or ended too early.
+    """
+    _check_is_file(request)
     if settings.spool_dir:
         os.makedirs(settings.spool_dir, exist_ok=True)
     handle, name = tempfile.mkstemp(prefix="netra-upload-", dir=settings.spool_dir or None)

@@ -77,6 +77,25 @@ def test_an_empty_workload_is_filled_later(caller: Caller) -> None:
     assert job["workload_id"] == made["workload"]["id"]
 
 
+def test_a_form_is_refused_as_such(http: httpx.Client) -> None:
+    answer = http.post(
+        "/api/v1/workloads?name=form", files={"file": ("chat.jsonl", EVENTS, "text/plain")}
+    )
+    (said,) = problem(answer, 400)["errors"]
+    assert (said["where"], said["got"]) == ("Content-Type", "multipart/form-data")
+    assert "the bytes of the file" in said["expected"]
+    assert http.get("/api/v1/workloads/form").status_code == 404
+
+
+def test_an_unknown_parameter_of_an_upload_is_refused(http: httpx.Client) -> None:
+    for path in ("/api/v1/workloads?name=typo&formt=jsonl", "/api/v1/workloads/x/events?strat=1"):
+        (said,) = problem(http.post(path, content=EVENTS), 400)["errors"]
+        assert said["problem"] == "unknown parameter"
+        assert "format" in said["expected"]
+    (said,) = problem(http.post("/api/v1/workloads", content=EVENTS), 400)["errors"]
+    assert (said["where"], said["problem"]) == ("name", "missing query parameter")
+
+
 def parquet(truncated: bool) -> bytes:
     buffer = io.BytesIO()
     pq.write_table(pa.table({"event_id": ["a", "b"], "ts": ["2026-01-01T00:00:00Z"] * 2}), buffer)
