@@ -13,7 +13,7 @@ from netra import settings
 from netra.client import Netra, Retry
 from netra.embedded import home as homes
 from netra.embedded import runfile, secrets
-from netra.errors import NetraError
+from netra.errors import NetraError, Unauthorized
 
 #: A person waits at the terminal: a dead API is reported soon, one that restarts is waited for.
 _PATIENCE_S = 10.0
@@ -50,6 +50,7 @@ def connect(url: str | None, api_key: str | None, home: str | None) -> Netra:
 
     Raises:
         NoApi: nothing is named, and no stack runs there.
+        Unauthorized: an API is named, but no key for it.
     """
     if not (url and api_key):
         own_url, own_key = _stack(home, wanted=url)
@@ -61,7 +62,7 @@ def _stack(named: str | None, wanted: str | None) -> tuple[str, str]:
     home = homes.choose(named, settings.current().embedded.home)
     run = runfile.read(home)
     if wanted and wanted.rstrip("/") != run.api_url:
-        raise NoApi(f"the API at {wanted} needs a key: --api-key or NETRA_API_KEY")
+        raise Unauthorized(f"the API at {wanted} needs a key: --api-key or NETRA_API_KEY")
     if not run.api_url or not runfile.is_running(home):
         raise NoApi(
             f"no stack runs in {home.path}: start one with `netra up`, "

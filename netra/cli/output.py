@@ -15,13 +15,20 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from netra.errors import InvalidInput, NetraError, NotFound, TooLarge
+from netra.errors import (
+    InvalidInput,
+    NetraError,
+    NotFound,
+    SettingsError,
+    TooLarge,
+    Unauthorized,
+)
 from netra.schemas.problem import TYPE_PREFIX
 
 T = TypeVar("T")
 
 #: Errors that the caller mends by asking for something else; all others are failures.
-_WRONG_INPUT = (InvalidInput, NotFound, TooLarge)
+_WRONG_INPUT = (InvalidInput, NotFound, SettingsError, TooLarge, Unauthorized)
 
 STATE_STYLES = {
     "succeeded": "green",

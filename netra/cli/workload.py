@@ -16,6 +16,7 @@ from netra.cli.connection import with_api
 from netra.cli.output import count, emit, json_option, when
 from netra.cli.values import Moment
 from netra.client import Netra
+from netra.errors import InvalidInput
 from netra.schemas.workload import IngestSummary, Workload, WorkloadAnswer
 
 _FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
@@ -124,7 +125,10 @@ def generate(out: Path, events: int, seed: int, days: int, as_json: bool) -> Non
     from netra.ingest import generate as generator
 
     with output.stderr().status(f"generating {count(events)} events"):
-        truth = generator.write(out, events, seed, days)
+        try:
+            truth = generator.write(out, events, seed, days)
+        except OSError as e:
+            raise InvalidInput(f"cannot write {out}: {e.strerror or e}") from e
     made = {"path": str(out), "events": events, "planted": truth}
     emit(made, as_json, lambda _: f"wrote {count(events)} events of {days} days to {out}")
 

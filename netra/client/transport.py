@@ -6,12 +6,14 @@ import asyncio
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from typing import Any, TypeVar
+from urllib.parse import urlsplit
 
 import httpx
 import msgspec
 
 from netra.client.request import Request, Upload, query
 from netra.client.retry import Outcome, Pause, Retry, Send, exchange
+from netra.errors import InvalidInput, Problem
 
 T = TypeVar("T")
 
@@ -25,7 +27,24 @@ def _timeout(request: Request[Any], usual_s: float) -> httpx.Timeout:
     return httpx.Timeout(usual_s, read=None) if request.upload else httpx.Timeout(usual_s)
 
 
+def _address(url: str) -> str:
+    """The URL that paths go after. Raises InvalidInput if it is none."""
+    try:
+        parts = urlsplit(url)
+        good = parts.scheme in ("http", "https") and parts.hostname and parts.port != 0
+    except ValueError:
+        good = False
+    if not good:
+        problem = Problem(where="url", problem="not a URL", got=url, expected="http://host:port")
+        raise InvalidInput("the API's address cannot be used", [problem])
+    return url.rstrip("/")
+
+
 def _headers(api_key: str) -> dict[str, str]:
+    if not (api_key.isascii() and api_key.isprintable()):
+        # The key itself is a secret, even if it is a wrong one.
+        problem = Problem(where="api_key", problem="an API key has no such characters")
+        raise InvalidInput("the API key cannot be used", [problem])
     return {"Authorization": f"Bearer {api_key}", "User-Agent": _USER_AGENT}
 
 
@@ -77,7 +96,7 @@ class Transport:
         over: httpx.BaseTransport | None = None,
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
-        self.url = url.rstrip("/")
+        self.url = _address(url)
         self.headers = _headers(api_key)
         self.retry = retry
         self.timeout_s = timeout_s
@@ -123,7 +142,7 @@ class AsyncTransport:
         timeout_s: float,
         over: httpx.AsyncBaseTransport | None = None,
     ) -> None:
-        self.url = url.rstrip("/")
+        self.url = _address(url)
         self.headers = _headers(api_key)
         self.retry = retry
         self.timeout_s = timeout_s

@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from netra.embedded.account import Account, barrier, unprivileged
-from netra.errors import NetraError
+from netra.errors import SettingsError
 
 #: PostgreSQL's account must be able to pass through the home folder, and to list nothing in it.
 _HOME_MODE = 0o711
@@ -100,7 +100,7 @@ def prepare(home: Home) -> Account | None:
     """Makes the folders that are missing, and returns the account that PostgreSQL shall run as.
 
     Raises:
-        NetraError: a folder cannot be made, belongs to somebody else, or cannot be reached by
+        SettingsError: a folder cannot be made, belongs to somebody else, or cannot be reached by
             PostgreSQL's account; the message names the folder and what to do.
     """
     account = unprivileged()
@@ -113,12 +113,12 @@ def prepare(home: Home) -> Account | None:
         if account and home.postgres.stat().st_uid != account.uid:
             os.chown(home.postgres, account.uid, account.gid)
     except OSError as e:
-        raise NetraError(
+        raise SettingsError(
             f"{e.filename or home.path}: {e.strerror}; choose another folder with --home "
             "or NETRA_EMBEDDED_HOME"
         ) from e
     if account and (folder := barrier(home.path, account)):
-        raise NetraError(
+        raise SettingsError(
             f"PostgreSQL runs as {account.name!r} here, which may not enter {folder}; choose a "
             f"folder that it can reach with --home or NETRA_EMBEDDED_HOME (by default "
             f"{default_path()}), or let it in yourself: chmod o+x {folder}"

@@ -3,11 +3,13 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
 from netra.cli.main import SECTIONS, main
 from netra.errors import NetraError
+from netra.settings import current
 from tests.unit.cli.conftest import Run
 from tests.unit.client.memory_api import MemoryApi, job_json, problem
 
@@ -62,7 +64,7 @@ def test_with_json_an_error_is_one_document_too(run: Run, api: MemoryApi) -> Non
         (413, "too-large", 2),
         (422, "x", 2),
         (409, "conflict", 1),
-        (401, "unauthorized", 1),
+        (401, "unauthorized", 2),
         (500, "internal-error", 1),
     ],
 )
@@ -96,8 +98,31 @@ def test_without_an_api_it_is_said_how_to_get_one(run: Run, tmp_path: object) ->
 
 def test_an_api_without_its_key_is_said(run: Run) -> None:
     result = run(["job", "list"], env={"NETRA_API_URL": "http://else.test", "NETRA_API_KEY": None})
-    assert result.exit_code == 1
+    assert result.exit_code == 2
     assert "needs a key" in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("environ", "words"),
+    [
+        ({"NETRA_API_URL": "api.test"}, "the API's address cannot be used"),
+        ({"NETRA_API_URL": "http://api.test:port"}, "url: not a URL"),
+        ({"NETRA_API_KEY": "schlüssel"}, "the API key cannot be used"),
+        ({"NETRA_API_URL": None, "NETRA_ENV": "holiday"}, "names no environment"),
+        ({"NETRA_API_URL": None, "NETRA_CONFIG": "/no/such.toml"}, "/no/such.toml"),
+    ],
+)
+def test_a_wrong_setting_is_2(run: Run, environ: dict[str, str | None], words: str) -> None:
+    current.cache_clear()
+    result = run(["job", "list"], env=environ)
+    current.cache_clear()
+    assert (result.exit_code, words in result.stderr) == (2, True), result.stderr
+
+
+def test_a_file_that_cannot_be_written_is_2(run: Run, tmp_path: Path) -> None:
+    result = run(["workload", "generate", str(tmp_path / "no" / "x.csv"), "--events", "10"])
+    assert result.exit_code == 2
+    assert "cannot write" in result.stderr
 
 
 def test_no_traceback_reaches_the_user_of_a_netra_error(run: Run, api: MemoryApi) -> None:
