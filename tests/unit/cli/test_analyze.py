@@ -34,7 +34,7 @@ def test_json_is_one_document_and_nothing_else(run: Run, trace: Path) -> None:
     )
     assert result.exit_code == 0, result.output
     content = json.loads(result.stdout)
-    assert content["hit_ratio"] == {"lru": {"1": 1 / 7, "2": 2 / 7, "unlimited": 2 / 7}}
+    assert content["hit_ratio"]["lru"] == {"1": 1 / 7, "2": 2 / 7, "unlimited": 2 / 7}
     assert (content["references"], content["distinct"]) == (7, 5)
     assert result.stderr == ""
 
