@@ -39,7 +39,7 @@ def test_a_record_and_another_run_are_read_from_files(run: Run) -> None:
 
 @pytest.mark.parametrize(
     ("content", "says"),
-    [(None, "is no file that can be read"), ("{", "line 1"), ("[1]", "Expected `object")],
+    [(None, "is no file that can be read"), ("{", "line 1"), ("[1]", "expected an object")],
 )
 def test_what_is_no_record_is_refused(
     run: Run, tmp_path: Path, content: str | None, says: str
