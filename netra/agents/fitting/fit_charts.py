@@ -22,15 +22,15 @@ def charts(fitted: FittedRun, other: bool) -> tuple[Chart, ...]:
     latency_s = service.finish_s - service.received_s
     cut = _cut(fitted, at_s, other)
     return (
-        _over_arrival("ttft", "Time to first token", at_s, log.ttft_s, ttft_s, fitted, cut),
-        _over_arrival("latency", "Latency", at_s, log.latency_s, latency_s, fitted, cut),
+        _over_arrival(at_s, log.ttft_s, ttft_s, fitted, cut),
+        _against(log.latency_s, latency_s, fitted),
         _distribution(
             *("tpot-quantiles", "Time per output token of the requests that were not fitted"),
-            *("ms per token", log.tpot_s * 1e3, service.tpot_s * 1e3, fitted.known),
+            *("milliseconds per token", log.tpot_s * 1e3, service.tpot_s * 1e3, fitted.known),
         ),
         _distribution(
             *("ttft-quantiles", "Time to first token of the requests that were not fitted"),
-            *("s", log.ttft_s, ttft_s, fitted.known),
+            *("seconds", log.ttft_s, ttft_s, fitted.known),
         ),
     )
 
@@ -44,35 +44,55 @@ def _cut(fitted: FittedRun, at_s: Floats, other: bool) -> tuple[Mark, ...]:
 
 
 def _over_arrival(
-    name: str,
-    title: str,
     at_s: Floats,
     measured_s: Floats,
     predicted_s: Floats,
     fitted: FittedRun,
     cut: tuple[Mark, ...],
 ) -> Chart:
-    seen = np.isfinite(measured_s)
-    series: list[dict[str, Any]] = []
-    for label, chosen in (
-        ("measured, fitted", seen & ~fitted.scored),
-        ("measured, not fitted", seen & fitted.scored),
-    ):
-        if bool(chosen.any()):
-            points = _thinned(np.flatnonzero(chosen))
-            series.append(_series(label, at_s[points], measured_s[points]) | {"style": "dots"})
     points = _thinned(np.arange(len(at_s)))
-    series.append(_series("predicted", at_s[points], predicted_s[points]))
+    # First, so that the dots lie on the line and not under it.
+    series: list[dict[str, Any]] = [_series("predicted", at_s[points], predicted_s[points])]
+    series += _dots("measured, ", at_s, measured_s, np.isfinite(measured_s), fitted)
     return Chart(
-        id=f"serving-fit-{name}",
-        title=f"{title} by arrival",
+        id="serving-fit-ttft",
+        title="Time to first token by arrival",
         kind="line",
-        x_label="arrival, s from the first",
-        y_label="s",
+        x_label="arrival, seconds from the first",
+        y_label="seconds",
         series=tuple(series),
         marks=cut,
         caption="A model that holds follows the dots that it was not fitted to.",
     )
+
+
+def _against(measured_s: Floats, predicted_s: Floats, fitted: FittedRun) -> Chart:
+    """Each request's latency, predicted over measured, and the line of agreement."""
+    seen = np.isfinite(measured_s) & (measured_s > 0)
+    longest = float(max(predicted_s.max(), measured_s[seen].max() if bool(seen.any()) else 0.0))
+    ends = np.array([0.0, longest])
+    line = _series("predicted = measured", ends, ends) | {"style": "dashed"}
+    return Chart(
+        id="serving-fit-latency",
+        title="Latency, predicted against measured",
+        kind="line",
+        x_label="measured, seconds",
+        y_label="predicted, seconds",
+        series=(line, *_dots("", measured_s, predicted_s, seen, fitted)),
+        caption="Requests above the line are predicted to take longer than they did.",
+    )
+
+
+def _dots(
+    prefix: str, x: Floats, y: Floats, seen: Bools, fitted: FittedRun
+) -> list[dict[str, Any]]:
+    """A dot a request, those that were fitted apart from those that were not."""
+    found: list[dict[str, Any]] = []
+    for label, chosen in (("fitted", ~fitted.scored), ("not fitted", fitted.scored)):
+        points = _thinned(np.flatnonzero(seen & chosen))
+        if len(points):
+            found.append(_series(prefix + label, x[points], y[points]) | {"style": "dots"})
+    return found
 
 
 def _distribution(

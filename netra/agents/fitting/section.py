@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -13,6 +12,7 @@ from netra.agents.profiling.sourced import Sourced
 from netra.analysis.serving.calibrated import EngineCalibration
 from netra.analysis.serving.calibration import default_adjustment
 from netra.analysis.serving.fit_report import FittedRun
+from netra.analysis.serving.scaled import Factors
 from netra.schemas.figure import Figure
 from netra.schemas.report import Section
 
@@ -33,6 +33,23 @@ _NAMES = {
     "latency_mean": ("mean latency", "latency"),
     "ttft_p90": ("90th percentile of the time to first token", "TTFT p90"),
 }
+
+#: What a parameter of a calibration is (`Efficiencies`, `Factors`).
+_MEANINGS = {
+    "weights": "share of the memory's bandwidth, reading weights",
+    "products": "share of the published rate, matrix products",
+    "experts": "share of both, in experts",
+    "kv": "share of the memory's bandwidth, reading the KV cache",
+    "attention": "share of the published rate, attention of prompts",
+    "link": "share of the links' bandwidth",
+    "latency": "multiple of the links' latency",
+    "step_s": "seconds of a step whatever is in it",
+    "sequence_s": "seconds for each sequence in a step",
+    "tokens": "multiple of what depends on tokens",
+    "sequences": "multiple of what depends on sequences",
+    "pairs": "multiple of the attention of prompts",
+}
+_MEANINGS_OF_FACTORS = {"kv": "multiple of what depends on KV tokens"}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -94,7 +111,11 @@ def _says(fitted: FittedRun, told: Told, scored: int) -> str:
 
 def _listed(errors: dict[str, float | None]) -> str:
     known = [(short, errors[name]) for name, (_, short) in _NAMES.items()]
-    return ", ".join(f"{short} {e:+.1%}" for short, e in known if e is not None)
+    return ", ".join(f"{short} {_signed(e)}" for short, e in known if e is not None)
+
+
+def _signed(share: float) -> str:
+    return f"{share * 100:+.1f} %".replace("-", "−")
 
 
 def _figures(fitted: FittedRun, sourced: Sourced, scored: int) -> list[Figure]:
@@ -141,8 +162,10 @@ def _parameters(fitted: FittedRun, sourced: Sourced) -> dict[str, Any]:
     prior = asdict(default_adjustment(fitted.deployment))
     values = asdict(fitted.adjustment)
     deviations = fitted.calibration.deviations
-    rows: list[Sequence[Any]] = [
-        [name, prior[name], values[name], deviations.get(name)]
+    factors = isinstance(fitted.adjustment, Factors)
+    meanings = _MEANINGS | (_MEANINGS_OF_FACTORS if factors else {})
+    rows = [
+        [name, meanings[name], prior[name], values[name], deviations[name]]
         for name in values
         if name in deviations
     ]
@@ -151,11 +174,12 @@ def _parameters(fitted: FittedRun, sourced: Sourced) -> dict[str, Any]:
         "What was fitted",
         [
             ("parameter", ""),
+            ("what it is", ""),
             ("before", "mean of the prior"),
             ("after", "most probable"),
             ("deviation", "of its logarithm"),
         ],
-        [list(row) for row in rows],
+        rows,
         n=fitted.calibration.finished,
         method="least squares with a normal prior on logarithms (docs/serving-calibration.md)",
         reads=_COLUMNS,

@@ -135,7 +135,7 @@ def test_the_chapter_has_its_figures_and_charts() -> None:
     section = msgspec.convert(content["section"], Section)
     assert section.status == "ok"
     errors = content["relative_error"]
-    assert f"TPOT {errors['tpot_mean']:+.1%}" in section.says
+    assert f"latency {errors['latency_mean'] * 100:+.1f} %" in section.says
     assert [f.value for f in section.figures[::2]] == list(errors.values())
     assert [f.value for f in section.figures[1::2]] == list(content["carry_forward_error"].values())
     assert all(f.n == 150 and f.method and f.source for f in section.figures)
