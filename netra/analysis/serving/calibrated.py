@@ -27,12 +27,14 @@ _PARTS = 5
 #: The least that errors are taken to be: as far as the simulator published with these logs is off
 #: in TPOT with kernels that were profiled on the very GPU (LLMServingSim 2.0).
 _LEAST_ERROR = 0.017
-#: Root mean squares over two public runs on an RTX PRO 6000, each predicted from the other, the
-#: bandwidth of the link given. In-sample as far as priors go (docs/serving-calibration.md).
+#: Root mean squares over two public runs on an RTX PRO 6000, each predicted from the other with the
+#: bandwidth of the link given, and over priors half and twice as wide as ours and moved ones
+#: (`benchmarks/serving_priors.py`); of TTFT as a share of the mean latency.
 OTHER_MODEL: Final = ErrorBand(
-    tpot=0.05,
-    ttft=0.06,
-    basis="mean TPOT and p90 TTFT of two public vLLM runs on one GPU, each from the other's log",
+    tpot=0.06,
+    ttft=0.065,
+    basis="mean TPOT and p90 TTFT of two public vLLM runs on one GPU, each from the other's log,"
+    " over 32 priors",
     n=2,
 )
 

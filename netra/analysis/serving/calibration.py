@@ -16,6 +16,7 @@ simulations.
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
@@ -30,36 +31,48 @@ from netra.analysis.serving.scaled import Factors
 from netra.analysis.serving.simulator import Service
 from netra.errors import InsufficientData
 
-#: Standard deviations of the priors, of logarithms: kernels that read memory differ by a tenth,
-#: products by a fifth; what a layer of software adds is known to a factor of three.
-#: The widths were chosen with three real runs at hand. What is predicted of a run itself hardly
-#: depends on them; what is predicted of another model does, since they attribute time to causes.
-PRIOR_DEVIATIONS: Final[dict[str, float]] = {
-    "weights": 0.10,
-    "products": 0.20,
-    "experts": 0.50,
-    "kv": 0.15,
-    "attention": 0.50,
-    "link": 0.50,
-    "latency": 1.00,
-    "step_s": 1.00,
-    "sequence_s": 1.00,
-}
 
-#: The same of factors: kernels were measured on such a GPU, by others, with other software.
-FACTOR_DEVIATIONS: Final[dict[str, float]] = {
-    "tokens": 0.20,
-    "sequences": 0.50,
-    "kv": 0.20,
-    "pairs": 0.50,
-    "step_s": 1.00,
-    "sequence_s": 1.00,
-}
+@dataclass(frozen=True, kw_only=True)
+class Prior:
+    """Standard deviations of what is known before a log is seen; all of logarithms.
+
+    docs/serving-calibration.md derives means and deviations from publications, parameter by
+    parameter, and shows what others would have given.
+    """
+
+    #: Of efficiencies, around the defaults of `Efficiencies`.
+    efficiencies: Mapping[str, float]
+    #: Of factors, around those of `Factors`: kernels were measured on such a GPU by others.
+    factors: Mapping[str, float]
+    #: Of a request's times, predicted over measured, if all parameters were right.
+    residual: float = 0.04
+
+
+PRIOR: Final = Prior(
+    efficiencies={
+        "weights": 0.10,
+        "products": 0.20,
+        "experts": 0.50,
+        "kv": 0.15,
+        "attention": 0.50,
+        "link": 0.50,
+        "latency": 1.00,
+        "step_s": 1.00,
+        "sequence_s": 1.00,
+    },
+    factors={
+        "tokens": 0.20,
+        "sequences": 0.50,
+        "kv": 0.20,
+        "pairs": 0.50,
+        "step_s": 1.00,
+        "sequence_s": 1.00,
+    },
+)
 
 #: Fewer finished requests say too little about seven parameters.
 LEAST_FINISHED: Final = 50
 
-_RESIDUAL_DEVIATION = 0.04
 _INDEPENDENT = 10.0
 _WIDTH = 0.03
 #: Elapsed times below this (s) are compared as if they were this.
@@ -119,7 +132,9 @@ def observed_until_completion(log: RunLog, completions: int) -> Observed:
     )
 
 
-def calibrate(log: RunLog, deployment: Deployment, observed: Observed) -> Calibration:
+def calibrate(
+    log: RunLog, deployment: Deployment, observed: Observed, prior: Prior = PRIOR
+) -> Calibration:
     """The most probable efficiencies of a deployment, given what is observed of a run on it.
 
     Raises:
@@ -133,8 +148,8 @@ def calibrate(log: RunLog, deployment: Deployment, observed: Observed) -> Calibr
             needs=[f"at least {LEAST_FINISHED} finished requests with queued, first-token and "
                    "last-token times in the part that is fitted"],
         )  # fmt: skip
-    priors = _priors(deployment)
-    names = list(priors)
+    prior_deviations = _told(deployment, prior)
+    names = list(prior_deviations)
     defaults = default_adjustment(deployment)
     measured = _Measured.of(log, observed)
 
@@ -143,12 +158,13 @@ def calibrate(log: RunLog, deployment: Deployment, observed: Observed) -> Calibr
         return dataclasses.replace(defaults, **values)
 
     def residuals(at: Floats) -> Floats:
-        return measured.residuals(predict(log, deployment, with_parameters(at)))
+        service = predict(log, deployment, with_parameters(at))
+        return measured.residuals(service, prior.residual)
 
     found = least_squares(
         residuals,
         prior=np.log([getattr(defaults, name) for name in names]),
-        deviation=np.array(list(priors.values())),
+        deviation=np.array(list(prior_deviations.values())),
         width=np.full(len(names), _WIDTH),
     )
     deviations = np.sqrt(np.diag(found.covariance))
@@ -198,10 +214,10 @@ def transferred(adjustment: Adjustment, *, source: Deployment, target: Deploymen
     return dataclasses.replace(adjustment, link=link, latency=latency)
 
 
-def _priors(deployment: Deployment) -> dict[str, float]:
+def _told(deployment: Deployment, prior: Prior) -> Mapping[str, float]:
     """The parameters that a run on this deployment can tell, and their prior deviations."""
     if not isinstance(deployment.steps, Roofline):
-        return FACTOR_DEVIATIONS
+        return prior.factors
     left_out: set[str] = set()
     if not deployment.has_links:
         left_out |= {"link", "latency"}
@@ -209,7 +225,7 @@ def _priors(deployment: Deployment) -> dict[str, float]:
         left_out |= {"link"}
     if deployment.steps.model.experts == 1:
         left_out |= {"experts"}
-    return {name: d for name, d in PRIOR_DEVIATIONS.items() if name not in left_out}
+    return {name: d for name, d in prior.efficiencies.items() if name not in left_out}
 
 
 def default_adjustment(deployment: Deployment) -> Adjustment:
@@ -244,23 +260,22 @@ class _Measured:
             paced=both,
         )
 
-    def residuals(self, service: Service) -> Floats:
+    def residuals(self, service: Service, deviation: float) -> Floats:
         """In deviations; the last entries are those of the paces."""
         first, last, paced = self.observed.first_token, self.observed.last_token, self.paced
-        return np.concatenate(
-            [
-                _weighed(_elapsed_ratio(service.first_token_s, self.first_token_s)[first]),
-                _weighed(_elapsed_ratio(service.finish_s, self.last_token_s)[last]),
-                _weighed(np.log(service.tpot_s[paced] / self.tpot_s[paced])),
-            ]
+        logs = (
+            _elapsed_ratio(service.first_token_s, self.first_token_s)[first],
+            _elapsed_ratio(service.finish_s, self.last_token_s)[last],
+            np.log(service.tpot_s[paced] / self.tpot_s[paced]),
         )
+        return np.concatenate([_weighed(kind, deviation) for kind in logs])
 
 
 def _elapsed_ratio(predicted: Floats, measured: Floats) -> Floats:
     return np.log(np.maximum(predicted, _LEAST_ELAPSED_S) / np.maximum(measured, _LEAST_ELAPSED_S))
 
 
-def _weighed(logs: Floats) -> Floats:
-    z = logs / _RESIDUAL_DEVIATION
+def _weighed(logs: Floats, deviation: float) -> Floats:
+    z = logs / deviation
     bounded = np.sign(z) * np.sqrt(2 * (np.sqrt(1 + z * z) - 1))
     return bounded * np.sqrt(_INDEPENDENT / max(len(z), 1))

@@ -10,8 +10,10 @@ import numpy as np
 
 from netra.analysis.compiled import Bools, Floats
 from netra.analysis.serving.calibration import (
+    PRIOR,
     Calibration,
     Observed,
+    Prior,
     calibrate,
     observed_first,
     observed_until_completion,
@@ -103,6 +105,7 @@ def fit_run(
     split: float = 0.5,
     until_completion: int | None = None,
     other: tuple[RunLog, Deployment] | None = None,
+    prior: Prior = PRIOR,
 ) -> FittedRun:
     """Fits on a part of a run, predicts, and compares with what was not fitted.
 
@@ -113,6 +116,7 @@ def fit_run(
         until_completion: fit instead every event until so many requests have finished, and score
             those that have not.
         other: score instead all of another run on the same GPU, with what transfers.
+        prior: what is known before.
 
     Raises:
         InsufficientData: too few requests have times in the fitted part, or the other run cannot
@@ -128,7 +132,7 @@ def fit_run(
     else:
         observed = observed_until_completion(log, until_completion)
         scored = ~observed.last_token
-    calibration = calibrate(log, deployment, observed)
+    calibration = calibrate(log, deployment, observed, prior)
     adjustment = calibration.adjustment
     carried = _summary(log.tpot_s, log.latency_s, log.ttft_s, _carried(observed))
     if other is not None:

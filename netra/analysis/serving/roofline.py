@@ -55,7 +55,7 @@ class Efficiencies:
     #: Of the rate of products, in the attention of prompts.
     attention: float = 0.40
     #: Of the bandwidth of links.
-    link: float = 0.80
+    link: float = 0.60
     #: The latency of links, as a multiple of the specified one.
     latency: float = 1.0
     #: Seconds of a step whatever is in it: launches, and what the scheduler does not hide.

@@ -16,6 +16,12 @@ RUNS = {
     "rtxpro6000-qwen3-32b": "rtxpro6000",
 }
 
+#: Runs on the same GPU, each to be predicted from the other's log.
+PAIRS = (
+    ("rtxpro6000-llama-3.1-8b", "rtxpro6000-qwen3-32b"),
+    ("rtxpro6000-qwen3-32b", "rtxpro6000-llama-3.1-8b"),
+)
+
 #: What LLMServingSim, from whose benches the runs are, states as the link of these cards
 #: (`link_bw` of its cluster configurations, in GB/s).
 LINK_GBS = 16.0

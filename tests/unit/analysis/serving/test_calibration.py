@@ -8,7 +8,9 @@ import numpy as np
 import pytest
 
 from netra.analysis.serving.calibration import (
+    PRIOR,
     Calibration,
+    Prior,
     calibrate,
     observed_first,
     observed_until_completion,
@@ -76,6 +78,45 @@ def test_the_truth_that_made_a_log_is_found() -> None:
     assert set(found.deviations) == {
         "weights", "products", "kv", "attention", "step_s", "sequence_s",
     }  # fmt: skip
+
+
+def test_experts_over_two_ranks_in_lockstep_are_fitted_too() -> None:
+    roofline = Roofline(
+        model=known_model("Qwen/Qwen3-30B-A3B-Instruct-2507"),
+        gpu=known_gpu("rtxpro6000"),
+        parallelism=Parallelism(data=2),
+    )
+    engine = EngineSettings(max_num_seqs=64, max_num_batched_tokens=2048, kv_blocks=20_000, ranks=2)
+    deployment = Deployment(steps=roofline, engine=engine)
+    truth = Efficiencies(experts=0.35, weights=0.75, link=0.3, latency=3.0, step_s=2e-3)
+    log = made_log(deployment, truth)
+    found = calibrate(log, deployment, observed_first(log, 150))
+    assert set(found.deviations) == {field.name for field in dataclasses.fields(Efficiencies)}
+    service = predict(log, deployment, found.adjustment)
+    late = slice(150, None)
+    tpot, latency = (
+        float(np.mean(predicted[late]) / np.mean(true[late]) - 1.0)
+        for predicted, true in (
+            (service.tpot_s, log.tpot_s),
+            (service.finish_s - service.received_s, log.latency_s),
+        )
+    )
+    assert abs(tpot) < 0.02
+    assert abs(latency) < 0.02
+
+
+def test_a_prior_that_is_sure_moves_less() -> None:
+    deployment = one_gpu()
+    log = made_log(deployment, TRUTH)
+    observed = observed_first(log, 150)
+    sure = Prior(efficiencies=dict.fromkeys(PRIOR.efficiencies, 1e-3), factors=PRIOR.factors)
+    still, moved = (
+        calibrate(log, deployment, observed, prior).adjustment for prior in (sure, PRIOR)
+    )
+    assert isinstance(still, Efficiencies)
+    assert isinstance(moved, Efficiencies)
+    assert still.weights == pytest.approx(Efficiencies().weights, rel=0.01)
+    assert abs(moved.weights - still.weights) > 0.02
 
 
 def parameters(run: str, *, spoil: bool, until: int | None = None) -> Calibration:
