@@ -29,8 +29,8 @@ _LOGIT_PASSES = 6.0
 _WORKSPACE_BYTES = 2.0e9
 #: Root mean squares over three public vLLM runs, simulated with the default efficiencies.
 UNCALIBRATED = ErrorBand(
-    tpot=0.20,
-    ttft=0.30,
+    tpot=0.18,
+    ttft=0.27,
     basis="mean TPOT and median TTFT of three public vLLM runs (LLMServingSim 2.0), not calibrated",
     n=3,
 )
