@@ -18,7 +18,12 @@ from netra.agents.capacity_planning.fleets import (
     limit_name,
     percentiles_ms,
 )
-from netra.agents.capacity_planning.hardware import Hardware, find_hardware, named_model
+from netra.agents.capacity_planning.hardware import (
+    Hardware,
+    find_hardware,
+    known_calibration,
+    named_model,
+)
 from netra.agents.capacity_planning.manifests import (
     kubernetes,
     routing_note,
@@ -53,7 +58,8 @@ def run(inputs: Inputs, params: CapacityParams, context: Context) -> StageResult
     named_model(params)
     limits = limits_of(params)
     requests = read_requests(inputs, context, limits)
-    hardware = find_hardware(params, requests.trace, inputs.supply)
+    calibration = known_calibration(params, inputs.upstream)
+    hardware = find_hardware(params, requests.trace, inputs.supply, calibration)
     question, cut = question_of(params, requests, limits)
     if params.stage == "part":
         part = _restored_or_searched(question, hardware, context)

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from netra.analysis.serving.calibrated import EngineCalibration, calibrated
 from netra.analysis.serving.known import GPUS, known_gpu, known_model, with_format
 from netra.analysis.serving.roofline import Parallelism, Roofline
 from netra.analysis.serving.search.configuration import Configuration
@@ -44,6 +45,8 @@ class Hardware:
     #: Where step times come from, by GPU.
     sources: dict[str, str] = field(default_factory=dict)
     error: ErrorBand
+    #: What a log of an engine taught; it corrects the GPU that the log is of.
+    calibration: EngineCalibration | None = None
 
     def offer_of(self, gpu: str) -> GpuOffer:
         return next(p.offer for p in self.priced if p.gpu.name == gpu)
@@ -103,7 +106,12 @@ def priced_gpus(params: CapacityParams, supply: SupplyCatalog | None) -> list[Pr
     return found
 
 
-def find_hardware(params: CapacityParams, trace: Trace, supply: SupplyCatalog | None) -> Hardware:
+def find_hardware(
+    params: CapacityParams,
+    trace: Trace,
+    supply: SupplyCatalog | None,
+    calibration: EngineCalibration | None = None,
+) -> Hardware:
     """Every replica that fits and its settings.
 
     Raises:
@@ -114,12 +122,17 @@ def find_hardware(params: CapacityParams, trace: Trace, supply: SupplyCatalog | 
     priced = priced_gpus(params, supply)
     settings = settings_of(params)
     error: ErrorBand | None = None
-    found = Hardware(model=model, priced=priced, error=_any_error(model, priced[0].gpu))
+    found = Hardware(
+        model=model,
+        priced=priced,
+        error=_any_error(model, priced[0].gpu),
+        calibration=calibration,
+    )
     for one in priced:
         for tensor, data in _shapes(model, params.max_gpus_per_replica):
             if tensor * data > min(params.max_gpus, one.offer.max_gpus or params.max_gpus):
                 continue
-            times = step_times(model, one.gpu, tensor, data)
+            times = step_times(model, one.gpu, tensor, data, calibration)
             replica = Replica(
                 gpu=one.gpu.name, tensor=tensor, data=data, times=times,
                 usd_per_hour=one.offer.usd_per_hour * tensor * data,
@@ -148,9 +161,31 @@ def find_hardware(params: CapacityParams, trace: Trace, supply: SupplyCatalog | 
     return found
 
 
-def step_times(model: ModelSpec, gpu: GpuSpec, tensor: int, data: int) -> StepTimes:
-    """The step times of one rank."""
-    return Roofline(model=model, gpu=gpu, parallelism=Parallelism(tensor=tensor, data=data))
+def step_times(
+    model: ModelSpec,
+    gpu: GpuSpec,
+    tensor: int,
+    data: int,
+    calibration: EngineCalibration | None = None,
+) -> StepTimes:
+    """The step times of one rank; corrected on the GPU that a calibration is of."""
+    steps = Roofline(model=model, gpu=gpu, parallelism=Parallelism(tensor=tensor, data=data))
+    if calibration is None or calibration.gpu != gpu.name or calibration.source != "roofline":
+        return steps
+    return calibrated(steps, calibration)
+
+
+def known_calibration(
+    params: CapacityParams, upstream: Mapping[str, Mapping[str, Any]]
+) -> EngineCalibration | None:
+    """What `serving-fit` left: before this stage in the job, or given as a parameter.
+
+    Raises:
+        InvalidInput: what is given is no calibration.
+    """
+    given: Any = params.calibration or upstream.get("serving-fit", {})
+    found = given.get("calibration", given if params.calibration else None)
+    return None if found is None else EngineCalibration.from_json(found)
 
 
 def settings_of(params: CapacityParams) -> Settings:

@@ -148,7 +148,9 @@ def _current(
             return f"no price is known of {gpu.name}: give usd_per_gpu_hour"
     replica = Replica(
         gpu=gpu.name, tensor=today.tensor, data=today.data,
-        times=step_times(hardware.model, gpu, today.tensor, today.data),
+        times=step_times(
+            hardware.model, gpu, today.tensor, today.data, hardware.calibration
+        ),
         usd_per_hour=usd * today.tensor * today.data,
     )  # fmt: skip
     settings = Settings(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import msgspec
 from msgspec import Meta
@@ -65,6 +65,9 @@ class CapacityParams(Params, frozen=True, kw_only=True):
     weights: Literal["as-named", "fp8", "int8", "int4", "nvfp4"] = "as-named"
     #: What the server may use of a GPU's memory (`--gpu-memory-utilization`).
     memory_share: Annotated[float, Meta(gt=0, le=1)] = 0.9
+    #: What `serving-fit` left of an engine's log (its result, or the part `calibration`): corrects
+    #: the step times on the GPU of that log. In a job, a stage before this one may leave it.
+    calibration: Annotated[dict[str, Any] | None, Meta(extra={"file": "json"})] = None
     #: Batch settings and ways of routing that are tried, all with all.
     max_num_seqs: tuple[_Count, ...] | _Count = (64, 128, 256)
     max_num_batched_tokens: tuple[_Count, ...] | _Count = (2048, 8192)
