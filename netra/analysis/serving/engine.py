@@ -21,6 +21,7 @@ import math
 import numpy as np
 
 from netra.analysis.compiled import Floats, Int64s
+from netra.analysis.serving.cache_state import Cache
 from netra.analysis.serving.engine_state import Limits, Record, Records, State, Times
 from netra.analysis.serving.inlined import called, inlined
 from netra.analysis.serving.scheduler import make_room, read_prompts, release, see_arrivals
@@ -29,8 +30,14 @@ from netra.analysis.serving.timeline import record
 
 
 @called
-def advance(state: State, times: Times, limits: Limits, r: int, until: float) -> None:
-    """Takes all decisions of replica r that are due before `until`."""
+def advance(
+    state: State, times: Times, limits: Limits, r: int, until: float, cache: Cache | None
+) -> None:
+    """Takes all decisions of replica r that are due before `until`.
+
+    Without block hashes there is no cache of which anything is known, and all that has to do with
+    one is left out when this is compiled (`None` is a type of its own).
+    """
     replica = state.replicas[r]
     if not replica["due_s"] < until:
         return
@@ -51,13 +58,23 @@ def advance(state: State, times: Times, limits: Limits, r: int, until: float) ->
         for q in range(first, last):
             rank = ranks[q]
             replica["unfinished"] -= release(
-                requests, rank, q, heap, draining, phases, limits, step, replica["in_flight"], now
+                requests,
+                rank,
+                q,
+                heap,
+                draining,
+                phases,
+                limits,
+                step,
+                replica["in_flight"],
+                now,
+                cache,
             )
             see_arrivals(requests, rank, now)
-            make_room(requests, rank, q, heap, phases, limits, step)
+            make_room(requests, rank, q, heap, phases, limits, step, cache)
             decoding = rank["decoding"]
             rank["kv_read"] = rank["context"] + step * decoding
-            read_prompts(requests, rank, q, heap, phases, limits, step, now)
+            read_prompts(requests, rank, q, heap, phases, limits, step, now, cache)
             _time_step(rank, decoding, tokens_s, sequences_s, kv_s, times.pair_s)
             rank["least_free"] = min(rank["least_free"], rank["free"])
         slowest = _slowest(ranks, first, last, 0)

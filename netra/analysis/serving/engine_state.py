@@ -37,8 +37,11 @@ REQUEST: Final = np.dtype(
         # The step that read the end of the prompt; -1 before.
         ("prefilled", np.int64),
         ("preemptions", np.int64),
-        # What a preemption left in the cache: blocks, how many of them are full and computed, and
-        # the count of blocks taken at which the first of them is taken by somebody else.
+        # Tokens of the prompt that were in the cache when it was first given a slot.
+        ("cached", np.int64),
+        # What a preemption left in the cache: blocks, how many of them are full and computed (with
+        # block hashes: of those beyond its path), and the count of blocks taken at which the first
+        # of them is taken by somebody else.
         ("left", np.int64),
         ("full", np.int64),
         ("taken_at", np.int64),
@@ -104,6 +107,8 @@ RANK: Final = np.dtype(
         ("kv_read", np.int64),
         ("pairs", np.float64),
         ("preempted", np.bool_),
+        # Tokens of prompts in all steps.
+        ("read_in_all", np.int64),
         ("step_s", np.float64),
         ("growth_s", np.float64),
     ],

@@ -20,8 +20,10 @@ Costs: O(1) a rank, O(log n) for each request that starts or ends, O(n) for a pr
 from __future__ import annotations
 
 from netra.analysis.compiled import Int64s
+from netra.analysis.serving.cache_state import Cache
 from netra.analysis.serving.engine_state import Limits, Record, Records
 from netra.analysis.serving.inlined import inlined
+from netra.analysis.serving.prefix_cache import give_back, hold, wanted
 from netra.analysis.serving.step_heap import entry, pop, push, remove, request_of, step_of
 
 
@@ -67,6 +69,7 @@ def release(
     step: int,
     in_flight: bool,
     now: float,
+    cache: Cache | None,
 ) -> int:
     """Frees what has finished, and takes out of the next step what is about to.
 
@@ -75,7 +78,7 @@ def release(
     """
     finished = rank["drained"]
     for k in range(finished):
-        _leave(requests, rank, draining[q, k], limits, now)
+        _leave(requests, rank, q, draining[q, k], limits, now, cache)
     drained = 0
     while rank["heaped"] and step_of(heap[q, 0]) < step:
         i = request_of(heap[q, 0])
@@ -86,7 +89,7 @@ def release(
             draining[q, drained] = i
             drained += 1
         else:
-            _leave(requests, rank, i, limits, now)
+            _leave(requests, rank, q, i, limits, now, cache)
             finished += 1
     rank["drained"] = drained
     return finished
@@ -101,6 +104,7 @@ def make_room(
     phases: Int64s,
     limits: Limits,
     step: int,
+    cache: Cache | None,
 ) -> None:
     """Gives the generating sequences the blocks they need in this step.
 
@@ -112,7 +116,7 @@ def make_room(
         i: int = rank["newest"]
         while _drains(requests[i], step):
             i = requests[i]["older"]
-        _preempt(requests, rank, q, heap, phases, limits.block, step, i)
+        _preempt(requests, rank, q, heap, phases, limits.block, step, i, cache)
         rank["preempted"] = True
     rank["free"] -= phases[q, at]
     rank["taken"] += phases[q, at]
@@ -128,6 +132,7 @@ def read_prompts(
     limits: Limits,
     step: int,
     now: float,
+    cache: Cache | None,
 ) -> None:
     """Spends the tokens that the generating sequences leave: on prompts, in order."""
     rank["tokens"] = 0
@@ -149,11 +154,19 @@ def read_prompts(
         and rank["partial"] < 0
     ):
         i = rank["first"]
-        needed = blocks_for(int(requests[i]["prompt"]), limits.block)
+        blocks = blocks_for(int(requests[i]["prompt"]), limits.block)
+        needed = blocks
+        if cache is not None:
+            needed = wanted(cache, requests, rank, q, i, blocks, limits.block)
         if needed > rank["free"]:
             break
-        found = _blocks_left(requests[i], rank) * limits.caching
-        _admit(requests, rank, i, needed, found, now)
+        if cache is None:
+            found = _blocks_left(requests[i], rank) * limits.caching
+        else:
+            found = hold(cache, requests, rank, q, i, blocks, limits.block)
+            if requests[i]["preemptions"] == 0:
+                requests[i]["cached"] = found * limits.block
+        _admit(requests, rank, i, needed, blocks - found, now)
         rank["read"] = found * limits.block
         rank["partial"] = i
         left -= _read(requests[i], rank, i, left)
@@ -163,6 +176,7 @@ def read_prompts(
     while i >= 0 and i != rank["partial"]:
         _start_decoding(requests[i], rank, q, i, heap, phases, limits.block, step)
         i = requests[i]["newer"]
+    rank["read_in_all"] += rank["tokens"]
 
 
 @inlined
@@ -200,18 +214,19 @@ def _blocks_left(request: Record, rank: Record) -> int:
 
 
 @inlined
-def _admit(requests: Records, rank: Record, i: int, blocks: int, found: int, now: float) -> None:
+def _admit(requests: Records, rank: Record, i: int, needed: int, taken: int, now: float) -> None:
     """Takes the head of the queue into the running sequences, with blocks for all its prompt.
 
-    So many of them are found with their content; the others are taken.
+    Of the free blocks it needs so many, of which so many are taken from the front of the list: the
+    others were found in it with their content.
     """
     rank["first"] = requests[i]["next"]
     rank["waiting"] -= 1
     if rank["first"] < 0:
         rank["last"] = -1
     rank["running"] += 1
-    rank["free"] -= blocks
-    rank["taken"] += blocks - found
+    rank["free"] -= needed
+    rank["taken"] += taken
     if requests[i]["preemptions"] == 0:
         requests[i]["scheduled_s"] = now
     older = rank["newest"]
@@ -250,11 +265,23 @@ def _stop_decoding(request: Record, rank: Record, q: int, phases: Int64s, block:
 
 
 @inlined
-def _leave(requests: Records, rank: Record, i: int, limits: Limits, now: float) -> None:
+def _leave(
+    requests: Records,
+    rank: Record,
+    q: int,
+    i: int,
+    limits: Limits,
+    now: float,
+    cache: Cache | None,
+) -> None:
     """Frees a finished sequence's slot and blocks."""
     request = requests[i]
     request["finish_s"] = now
-    rank["free"] += blocks_for(request["prompt"] + request["output"] - 1, limits.block)
+    blocks = blocks_for(request["prompt"] + request["output"] - 1, limits.block)
+    if cache is None:
+        rank["free"] += blocks
+    else:
+        rank["free"] += give_back(cache, requests, rank, q, i, blocks, blocks, False)
     _unlink(requests, rank, i)
 
 
@@ -268,6 +295,7 @@ def _preempt(
     block: int,
     step: int,
     i: int,
+    cache: Cache | None,
 ) -> None:
     """Frees a sequence's blocks and puts it at the head of the queue, to be read again."""
     request = requests[i]
@@ -288,7 +316,11 @@ def _preempt(
         request["prompt"] += generated
         request["output"] -= generated
         request["prefilled"] = -1
-    rank["free"] += request["left"]
+    if cache is None:
+        rank["free"] += request["left"]
+    else:
+        left, full = request["left"], request["full"]
+        rank["free"] += give_back(cache, requests, rank, q, i, left, full, True)
     request["preemptions"] += 1
     _unlink(requests, rank, i)
     request["next"] = rank["first"]

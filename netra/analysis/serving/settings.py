@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-Routing = Literal["round-robin", "least-loaded", "random"]
+Routing = Literal["round-robin", "least-loaded", "random", "prefix-aware"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -88,16 +88,23 @@ class Fleet:
     #: How many there are; with autoscaling, the most.
     replicas: int = 1
     autoscaling: Autoscaling | None = None
-    #: To the next in turn; to the one with the fewest unfinished requests; or at random.
+    #: To the next in turn; to the one with the fewest unfinished requests; at random; or to the
+    #: rank whose cache has most of the prompt, which needs block hashes.
     routing: Routing = "round-robin"
     #: Of the random routing; the others need none.
     seed: int = 0
+    #: How many unfinished requests more than the least loaded rank the one with the longest prefix
+    #: may have, or else the least loaded is taken (AIBrix's
+    #: `AIBRIX_PREFIX_CACHE_POD_RUNNING_REQUEST_IMBALANCE_ABS_COUNT`).
+    prefix_margin: int = 8
 
     def __post_init__(self) -> None:
         """Raises:
-        ValueError: there is no replica, or fewer than autoscaling keeps.
+        ValueError: there is no replica, or fewer than autoscaling keeps, or the margin is negative.
         """
         if self.replicas < 1:
             raise ValueError(f"{self.replicas} replicas")
+        if self.prefix_margin < 0:
+            raise ValueError(f"a margin of {self.prefix_margin} requests")
         if self.autoscaling and self.autoscaling.least > self.replicas:
             raise ValueError(f"{self.replicas} replicas at most, {self.autoscaling.least} at least")

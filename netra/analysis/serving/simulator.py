@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from netra.analysis.compiled import Floats, Int64s
+from netra.analysis.serving.cache_state import Cache, new_cache
 from netra.analysis.serving.engine_state import (
     State,
     limits_of,
@@ -20,12 +21,25 @@ from netra.analysis.serving.engine_state import (
     times_of,
 )
 from netra.analysis.serving.paid_time import paid_s
-from netra.analysis.serving.serving_loop import LEAST_LOADED, RANDOM, ROUND_ROBIN, serve_all
+from netra.analysis.serving.prefixes import Prefixes
+from netra.analysis.serving.serving_loop import (
+    LEAST_LOADED,
+    PREFIX_AWARE,
+    RANDOM,
+    ROUND_ROBIN,
+    Router,
+    serve_all,
+)
 from netra.analysis.serving.settings import Fleet
 from netra.analysis.serving.step_time import StepTable
-from netra.errors import InvalidInput, Problem
+from netra.errors import InsufficientData, InvalidInput, Problem
 
-_ROUTINGS = {"round-robin": ROUND_ROBIN, "least-loaded": LEAST_LOADED, "random": RANDOM}
+_ROUTINGS = {
+    "round-robin": ROUND_ROBIN,
+    "least-loaded": LEAST_LOADED,
+    "random": RANDOM,
+    "prefix-aware": PREFIX_AWARE,
+}
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -58,6 +72,9 @@ class Service:
     rank: Int64s
     #: How often its blocks were taken from it.
     preemptions: Int64s
+    #: Tokens of its prompt that were in the cache when it first got a slot, and so were not
+    #: computed; 0 without block hashes.
+    cached_tokens: Int64s
     occupancy: Occupancy
     #: How many replicas are on from each tick of the autoscaler on, one entry an interval from the
     #: first arrival; empty without an autoscaler.
@@ -65,6 +82,9 @@ class Service:
     #: Seconds for which replicas are paid: from when they are switched on until they are switched
     #: off and have finished what they have, or until the last request has finished.
     replica_s: float
+    #: Tokens of prompts that were computed in the whole fleet: those that were not cached, and
+    #: after a preemption again what was lost.
+    read_tokens: int
     #: Steps that replicas ran, and the decisions that the simulation took for them.
     steps: int
     decisions: int
@@ -100,6 +120,7 @@ def simulate(
     *,
     fleet: Fleet,
     table: StepTable,
+    prefixes: Prefixes | None = None,
 ) -> Service:
     """Serves requests on a fleet.
 
@@ -109,9 +130,13 @@ def simulate(
         output_tokens: at least 1 each; shape (n,).
         fleet: the engines and the router.
         table: step times up to the engine's token budget and sequences.
+        prefixes: what prompts have in common, for n requests (`prefixes_of`); None: nothing is
+            known of it, and no request finds in a cache what another one has left there.
 
     Raises:
-        InvalidInput: the arrays are not requests, or one request does not fit in the KV cache.
+        InvalidInput: the arrays are not requests, one request does not fit in the KV cache, or the
+            hashed blocks do not fit the engine's.
+        InsufficientData: prefix-aware routing without prefixes.
         ValueError: the table is smaller than the engine's limits.
     """
     arrival = np.ascontiguousarray(arrival_s, np.float64)
@@ -122,8 +147,26 @@ def simulate(
     start = float(arrival[0]) if len(arrival) else 0.0
     state = new_state(arrival - start, prompt, output, fleet)
     times, limits, scaling = times_of(table), limits_of(fleet), scaling_of(fleet)
-    serve_all(state, times, limits, scaling, _ROUTINGS[fleet.routing], fleet.seed)
+    router = Router(_ROUTINGS[fleet.routing], fleet.seed, fleet.prefix_margin)
+    serve_all(state, times, limits, scaling, router, _cache(prefixes, len(arrival), fleet))
     return _service(state, arrival, output, start, fleet)
+
+
+def _cache(prefixes: Prefixes | None, requests: int, fleet: Fleet) -> Cache | None:
+    """The caches that block hashes tell something of; None without hashes or caching."""
+    aware = fleet.routing == "prefix-aware"
+    if aware and not fleet.engine.prefix_caching:
+        raise InvalidInput("prefix-aware routing to engines that do not cache prefixes")
+    if prefixes is None:
+        if aware:
+            raise InsufficientData(
+                "without block hashes nothing is known of what prompts have in common",
+                ["the hashes of each prompt's blocks (prefix_hashes)"],
+            )
+        return None
+    if len(prefixes) != requests:
+        raise InvalidInput(f"prefixes of {len(prefixes)} requests for {requests} requests")
+    return new_cache(prefixes, fleet) if fleet.engine.prefix_caching else None
 
 
 def _service(state: State, arrival: Floats, output: Int64s, start: float, fleet: Fleet) -> Service:
@@ -144,9 +187,11 @@ def _service(state: State, arrival: Floats, output: Int64s, start: float, fleet:
         replica=place // ranks,
         rank=place % ranks,
         preemptions=requests["preemptions"].copy(),
+        cached_tokens=requests["cached"].copy(),
         occupancy=_occupancy(state, fleet),
         replicas_on=state.schedule[:, 1].copy(),
         replica_s=_replica_s(state, fleet),
+        read_tokens=int(state.ranks["read_in_all"].sum()),
         steps=int(state.replicas["step"].sum()),
         decisions=int(state.replicas["decisions"].sum()),
         peak_kv_blocks=int(fleet.engine.kv_blocks - state.ranks["least_free"].min()),

@@ -22,6 +22,7 @@ def run(case: Case) -> Service:
         case.output_tokens,
         fleet=case.fleet,
         table=case.table,
+        prefixes=case.prefixes,
     )
 
 
@@ -36,6 +37,8 @@ def check(seed: int) -> Service:
         case.output_tokens.tolist(),
         case.fleet,
         case.table,
+        case.hashes,
+        case.hashed_tokens,
     )
     for name in ("received_s", "scheduled_s", "first_token_s", "finish_s"):
         expected = np.array([getattr(request, name) for request in asked]) + start
@@ -43,6 +46,11 @@ def check(seed: int) -> Service:
     places = list(zip(service.replica.tolist(), service.rank.tolist(), strict=True))
     assert places == [request.place for request in asked], seed
     assert service.preemptions.tolist() == [request.preemptions for request in asked], seed
+    assert service.cached_tokens.tolist() == [
+        request.cached if case.hashes else 0 for request in asked
+    ], seed
+    ranks = [rank for replica in replicas for rank in replica.ranks]
+    assert service.read_tokens == sum(rank.read for rank in ranks), seed
     assert service.replicas_on.tolist() == schedule, seed
     assert service.steps == sum(replica.step for replica in replicas), seed
     busy_s = service.occupancy.utilisation.sum() * service.occupancy.bin_s * case.fleet.replicas
