@@ -16,7 +16,6 @@ Cost: O(blocks) for the tree, expected; O(segments) for a part of the requests.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import cast
 
 import numpy as np
 
@@ -48,8 +47,8 @@ class Prefixes:
         """Of these requests only, in this order; shape (m,), none of them twice."""
         lengths = np.diff(self.offsets)[requests]
         offsets = _offsets(lengths)
-        within = np.arange(offsets[-1]) - np.repeat(offsets[:-1], lengths)
-        path = self.path[np.repeat(self.offsets[requests], lengths) + within]
+        moved = np.repeat(self.offsets[requests] - offsets[:-1], lengths)
+        path = self.path[np.arange(int(offsets[-1]), dtype=np.int64) + moved]
         return Prefixes(
             block_tokens=self.block_tokens,
             offsets=offsets,
@@ -75,7 +74,7 @@ def prefixes_of(
         InvalidInput: the arrays do not fit each other.
     """
     _check(offsets, hashes, input_tokens, block_tokens)
-    within = cast(Int64s, input_tokens // block_tokens)
+    within = input_tokens // block_tokens
     blocks = np.minimum(np.diff(offsets), within)
     ids = _chained_ids(offsets, hashes, blocks)
     users = np.zeros(int(ids.max()) + 1 if len(ids) else 0, np.int32)
