@@ -77,12 +77,20 @@ def bring_up_to_date(
 
 @called
 def longest_prefix(
-    state: State, times: Times, limits: Limits, i: int, now: float, margin: int, cache: Cache
+    state: State,
+    times: Times,
+    limits: Limits,
+    i: int,
+    now: float,
+    least_found: int,
+    margin: int,
+    cache: Cache,
 ) -> int:
-    """The rank whose cache has most of request i, unless it has too many requests.
+    """The rank whose cache has most of request i, unless that is little or the rank is busy.
 
-    That is: more than `margin` more than the one with the fewest, which is then taken instead. Of
-    equals in the cache the one with fewer requests, then the first.
+    Little is less than `least_found` blocks, busy is more than `margin` requests more than the rank
+    with the fewest has, which is then taken instead. Of equals in the cache the one with fewer
+    requests, then the first.
     """
     replicas = state.replicas
     most = -1
@@ -102,7 +110,7 @@ def longest_prefix(
                     most, best, busy = found, q, load
                 if idlest < 0 or load < least:
                     idlest, least = q, load
-    return idlest if busy > least + margin else best
+    return idlest if most < least_found or busy > least + margin else best
 
 
 @inlined

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import NamedTuple
 
@@ -47,7 +48,8 @@ class Router(NamedTuple):
 
     policy: int
     seed: int
-    #: See `longest_prefix`.
+    #: See `Fleet`.
+    share: float
     margin: int
 
 
@@ -101,7 +103,10 @@ def _compiled(
                 tick += 1
             q = -1
             if cache is not None and router.policy == PREFIX_AWARE:
-                q = longest_prefix(state, times, limits, i, arrival, router.margin, cache)
+                blocks = router.share * state.requests[i]["prompt"] / limits.block
+                q = longest_prefix(
+                    state, times, limits, i, arrival, math.ceil(blocks), router.margin, cache
+                )
                 r = q // limits.ranks
             elif router.policy == LEAST_LOADED:
                 r = least_loaded(state, times, limits, arrival, cache)

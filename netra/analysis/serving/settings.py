@@ -97,14 +97,20 @@ class Fleet:
     #: may have, or else the least loaded is taken (AIBrix's
     #: `AIBRIX_PREFIX_CACHE_POD_RUNNING_REQUEST_IMBALANCE_ABS_COUNT`).
     prefix_margin: int = 8
+    #: The least share of a prompt for which the longest prefix counts; where no cache has as much,
+    #: the least loaded rank is taken (SGLang's `--cache-threshold`).
+    prefix_share: float = 0.3
 
     def __post_init__(self) -> None:
         """Raises:
-        ValueError: there is no replica, or fewer than autoscaling keeps, or the margin is negative.
+        ValueError: there is no replica, or fewer than autoscaling keeps, or the margin or the
+            share makes no sense.
         """
         if self.replicas < 1:
             raise ValueError(f"{self.replicas} replicas")
         if self.prefix_margin < 0:
             raise ValueError(f"a margin of {self.prefix_margin} requests")
+        if not 0 <= self.prefix_share <= 1:
+            raise ValueError(f"a share of {self.prefix_share} of a prompt")
         if self.autoscaling and self.autoscaling.least > self.replicas:
             raise ValueError(f"{self.replicas} replicas at most, {self.autoscaling.least} at least")

@@ -147,7 +147,7 @@ def simulate(
     start = float(arrival[0]) if len(arrival) else 0.0
     state = new_state(arrival - start, prompt, output, fleet)
     times, limits, scaling = times_of(table), limits_of(fleet), scaling_of(fleet)
-    router = Router(_ROUTINGS[fleet.routing], fleet.seed, fleet.prefix_margin)
+    router = Router(_ROUTINGS[fleet.routing], fleet.seed, fleet.prefix_share, fleet.prefix_margin)
     serve_all(state, times, limits, scaling, router, _cache(prefixes, len(arrival), fleet))
     return _service(state, arrival, output, start, fleet)
 

@@ -95,6 +95,7 @@ def random_case(seed: int) -> Case:
         case.fleet,
         routing=cast(Routing, rng.choice(routings)),
         prefix_margin=int(rng.choice([0, 1, 4, 100])),
+        prefix_share=float(rng.choice([0.0, 0.3])),
         seed=int(rng.integers(1000)),
     )
     return dataclasses.replace(

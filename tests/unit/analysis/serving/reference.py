@@ -329,7 +329,7 @@ def serve(
         elif fleet.routing == "random":
             place = ready[(next(draws) >> 32) * len(ready) >> 32]
         elif fleet.routing == "prefix-aware":
-            place, rank = _most_of_the_prefix(request, replicas, ready, fleet.prefix_margin)
+            place, rank = _most_of_the_prefix(request, replicas, ready, fleet)
         else:
             place = min(ready, key=lambda r: (r - place - 1) % len(replicas))
         replicas[place].deliver(request, place, rank)
@@ -339,7 +339,7 @@ def serve(
 
 
 def _most_of_the_prefix(
-    request: Asked, replicas: list[ReferenceReplica], ready: list[int], margin: int
+    request: Asked, replicas: list[ReferenceReplica], ready: list[int], fleet: Fleet
 ) -> tuple[int, int]:
     places = [(r, q) for r in ready for q in range(len(replicas[r].ranks))]
 
@@ -352,7 +352,9 @@ def _most_of_the_prefix(
 
     best = min(places, key=lambda place: (-found(place), load(place), place))
     idlest = min(places, key=lambda place: (load(place), place))
-    return idlest if load(best) > load(idlest) + margin else best
+    little = found(best) < fleet.prefix_share * request.prompt / fleet.engine.block_tokens
+    busy = load(best) > load(idlest) + fleet.prefix_margin
+    return idlest if little or busy else best
 
 
 def _draws(seed: int) -> Iterator[int]:
