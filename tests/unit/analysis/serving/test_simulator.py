@@ -1,110 +1,16 @@
-"""The simulator against the obvious one, against what must always hold, and against sums."""
+"""The simulator against sums, and against what it says of itself."""
 
 from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 from netra.analysis.serving.settings import Autoscaling, EngineSettings, Fleet
 from netra.analysis.serving.simulator import Service, simulate
 from netra.analysis.serving.step_time import StepTable
 from netra.errors import InvalidInput
-from tests.unit.analysis.serving.cases import Case, random_case
-from tests.unit.analysis.serving.reference import serve
-
-
-def run(case: Case) -> Service:
-    return simulate(
-        case.arrival_s,
-        case.input_tokens,
-        case.output_tokens,
-        fleet=case.fleet,
-        table=case.table,
-        prefixes=case.prefixes,
-    )
-
-
-def check(seed: int) -> Service:
-    case = random_case(seed)
-    service = run(case)
-    # The reference begins at 0 as the simulator does inside, so that both round alike.
-    start = case.arrival_s[0]
-    asked, replicas, schedule = serve(
-        (case.arrival_s - start).tolist(),
-        case.input_tokens.tolist(),
-        case.output_tokens.tolist(),
-        case.fleet,
-        case.table,
-        case.hashes,
-        case.hashed_tokens,
-    )
-    for name in ("received_s", "scheduled_s", "first_token_s", "finish_s"):
-        expected = np.array([getattr(request, name) for request in asked]) + start
-        assert np.abs(getattr(service, name) - expected).max() < 1e-6, (seed, name)
-    places = list(zip(service.replica.tolist(), service.rank.tolist(), strict=True))
-    assert places == [request.place for request in asked], seed
-    assert service.preemptions.tolist() == [request.preemptions for request in asked], seed
-    assert service.cached_tokens.tolist() == [
-        request.cached if case.hashes else 0 for request in asked
-    ], seed
-    ranks = [rank for replica in replicas for rank in replica.ranks]
-    assert service.read_tokens == sum(rank.read for rank in ranks), seed
-    assert service.replicas_on.tolist() == schedule, seed
-    assert service.steps == sum(replica.step for replica in replicas), seed
-    busy_s = service.occupancy.utilisation.sum() * service.occupancy.bin_s * case.fleet.replicas
-    assert busy_s == pytest.approx(sum(replica.busy_s for replica in replicas)), seed
-    return service
-
-
-@pytest.mark.parametrize("part", range(6))
-def test_agrees_with_the_obvious_simulator(part: int) -> None:
-    services = [check(seed) for seed in range(1_000 * part, 1_000 * (part + 1))]
-    # The cases would be worth little if they never did what is hard.
-    assert sum(int(service.preemptions.sum()) for service in services) > 1_000
-    assert sum(service.decisions < 0.5 * service.steps for service in services) > 100
-    assert sum(len(set(service.replicas_on.tolist())) > 1 for service in services) > 40
-
-
-# The first example loads or compiles the loop, hence no deadline.
-@settings(deadline=None, max_examples=150)
-@given(
-    seed=st.integers(0, 2**32 - 1),
-    gaps=st.lists(st.floats(0, 100), min_size=1, max_size=30),
-)
-def test_what_must_always_hold(seed: int, gaps: list[float]) -> None:
-    case = random_case(seed)
-    n = min(len(gaps), len(case.arrival_s))
-    case = Case(
-        arrival_s=np.cumsum(np.array(gaps[:n])),
-        input_tokens=case.input_tokens[:n],
-        output_tokens=case.output_tokens[:n],
-        fleet=case.fleet,
-        table=case.table,
-    )
-    service = run(case)
-    engine = case.fleet.engine
-    # Nothing is served before it arrives, and every request is served to its end.
-    assert np.all(service.received_s >= service.arrival_s)
-    assert np.all(service.scheduled_s >= service.received_s)
-    assert np.all(service.first_token_s > service.scheduled_s)
-    assert np.all(service.finish_s >= service.first_token_s)
-    # KV never over capacity.
-    assert 0 < service.peak_kv_blocks <= engine.kv_blocks
-    assert np.all(service.occupancy.kv <= 1 + 1e-9)
-    assert np.all(service.occupancy.utilisation <= 1 + 1e-9)
-    # Work is conserved: a token that is not the first takes a step of its own, the shortest of
-    # which is that of one token, and no more run at once than there are slots.
-    shortest = case.table.tokens_s[1:].min()
-    gaps_s = service.finish_s - service.first_token_s
-    slack = 1e-9 * service.finish_s.max()
-    assert np.all(gaps_s >= shortest * (case.output_tokens - 1) - slack)
-    slots = engine.max_num_seqs * engine.ranks * case.fleet.replicas
-    assert np.all(service.occupancy.running <= slots * (1 + 1e-9))
-    busy = service.occupancy.running.sum() * service.occupancy.bin_s
-    held = service.finish_s - service.first_token_s
-    assert busy >= held[service.preemptions == 0].sum() * (1 - 1e-9) - slack
+from tests.unit.analysis.serving.agreement import run
+from tests.unit.analysis.serving.cases import random_case
 
 
 def one_engine(**changed: int | bool) -> EngineSettings:
