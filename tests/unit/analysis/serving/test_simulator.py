@@ -9,8 +9,6 @@ from netra.analysis.serving.settings import Autoscaling, EngineSettings, Fleet
 from netra.analysis.serving.simulator import Service, simulate
 from netra.analysis.serving.step_time import StepTable
 from netra.errors import InvalidInput
-from tests.unit.analysis.serving.agreement import run
-from tests.unit.analysis.serving.cases import random_case
 
 
 def one_engine(**changed: int | bool) -> EngineSettings:
@@ -72,12 +70,6 @@ def test_the_newest_is_preempted_and_what_it_generated_is_read_again() -> None:
     # The older ends in step 5; what the newer had (4 + 3 tokens) is read in step 6, which gives
     # its fourth token, and step 7 the fifth.
     assert service.finish_s.tolist() == [6.0, 8.0]
-
-
-def test_the_same_arguments_give_the_same_times() -> None:
-    for seed in (3, 4):
-        first, second = run(random_case(seed)), run(random_case(seed))
-        assert first.finish_s.tobytes() == second.finish_s.tobytes()
 
 
 def test_random_routing_follows_its_seed() -> None:
