@@ -94,6 +94,8 @@ class Queue(Group, frozen=True, kw_only=True, forbid_unknown_fields=True):
     max_failures: int = 3
     #: Leases of a stage lost (its worker died or hung) before it goes to the dead letters.
     max_lost: int = 5
+    #: Processes of living workers that died with a stage before it goes to the dead letters.
+    max_killed: int = 2
     #: First delay before a failed stage runs again, seconds; doubles each time, with jitter.
     backoff_s: float = 0.5
     backoff_max_s: float = 60.0
@@ -112,6 +114,9 @@ class Queue(Group, frozen=True, kw_only=True, forbid_unknown_fields=True):
 class Workers(Group, frozen=True, kw_only=True, forbid_unknown_fields=True):
     cpu_concurrency: int = 2
     gpu_concurrency: int = 1
+    #: A stage whose process holds more than this is stopped and goes to the dead letters, MB;
+    #: 0: three quarters of the machine's memory.
+    stage_memory_mb: int = 0
     #: Lets a gpu worker start without a GPU and run the same code on NumPy. Development only.
     allow_cpu_fallback: bool = False
 

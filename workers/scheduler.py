@@ -9,7 +9,7 @@ from typing import Any
 from netra import settings as settings_module
 from netra.engine.scheduler import Scheduler
 from netra.logging import configure
-from netra.store import ingest, postgres
+from netra.store import ingest, leftover_tables, postgres
 from netra.tasks.app import app
 from netra.tasks.dispatch import CeleryDispatch
 
@@ -30,8 +30,9 @@ def main() -> None:
 
 
 def _sweep(connection: postgres.Connection) -> None:
-    """Removes the rows of ingests that failed or died."""
-    if not ingest.leftovers(connection):
+    """Removes the rows of ingests that failed or died, and the tables of attempts that lost."""
+    stages = leftover_tables.waiting(connection)
+    if not stages and not ingest.leftovers(connection):
         return
     # Loads Arrow and ClickHouse's driver: only when there is something to do.
     from netra.ingest.load import sweep
@@ -40,6 +41,8 @@ def _sweep(connection: postgres.Connection) -> None:
     client = clickhouse.connect(settings_module.current().clickhouse)
     try:
         log.info("removed what %d ingests left behind", sweep(client, connection))
+        cleaned = leftover_tables.sweep(client, connection, stages)
+        log.info("removed what losing attempts of %d stages left behind", cleaned)
     finally:
         client.close()
 

@@ -3,11 +3,17 @@
 from __future__ import annotations
 
 import ctypes
+import os
+import signal
 import time
+from typing import TYPE_CHECKING
 
 from netra.agents.base import Child, Context, FanOut, Inputs, StageResult
 from netra.catalog.params import NoopParams
 from netra.errors import NetraError, StageCancelled
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 
 class NoopFailure(NetraError):
@@ -15,12 +21,17 @@ class NoopFailure(NetraError):
 
 
 def run(inputs: Inputs, params: NoopParams, context: Context) -> StageResult:
-    """Sleeps, ticks, fails, hogs the interpreter lock or fans out, as `params` ask."""
-    attempt = int(context.restored or 0) + 1
-    if attempt <= params.fail_attempts:
-        context.checkpoint(attempt)
-        raise NoopFailure(f"asked to fail on attempt {attempt} of {params.fail_attempts}")
-    _sleep(params, context)
+    """Sleeps, ticks, fails, dies, hogs memory or the interpreter lock, or fans out, as asked."""
+    content: dict[str, object] = {"ok": True}
+    if params.steps:
+        content["resumed_at"] = _steps(params, context)
+    else:
+        content["attempts"] = _attempt(params, context)
+        held = b"\1" * (params.hold_mb << 20)
+        _sleep(params, context)
+        del held
+    if params.dies:
+        os.kill(os.getpid(), signal.SIGKILL)
     if params.hold_gil_s:
         # PyDLL keeps the interpreter lock, as a numba kernel without nogil does.
         ctypes.PyDLL(None).usleep(ctypes.c_uint(int(params.hold_gil_s * 1e6)))
@@ -28,12 +39,38 @@ def run(inputs: Inputs, params: NoopParams, context: Context) -> StageResult:
     if params.fan_out:
         children = [Child(name=f"part-{i}", agent="noop") for i in range(params.fan_out)]
         fan_out = FanOut(children=children, merge=Child(name="merge", agent="noop"))
-    content: dict[str, object] = {"ok": True, "attempts": attempt}
     if params.result_bytes:
         content["payload"] = "x" * params.result_bytes
     if inputs.upstream:
         content["upstream"] = sorted(inputs.upstream)
-    return StageResult(content=content, fan_out=fan_out)
+    return StageResult(content=content, tables=_tables(params), fan_out=fan_out)
+
+
+def _attempt(params: NoopParams, context: Context) -> int:
+    """The number of this attempt; raises on those that are to fail."""
+    attempt = int(context.restored or 0) + 1
+    if attempt <= params.fail_attempts:
+        context.checkpoint(attempt)
+        raise NoopFailure(f"asked to fail on attempt {attempt} of {params.fail_attempts}")
+    return attempt
+
+
+def _steps(params: NoopParams, context: Context) -> int:
+    """Works from where an earlier attempt got to; that position."""
+    resumed_at = int(context.restored or 0)
+    for step in range(resumed_at, params.steps):
+        _sleep_until(time.monotonic() + params.sleep_s / params.steps, context)
+        context.checkpoint(step + 1)
+        context.progress((step + 1) / params.steps, f"step {step + 1} of {params.steps}")
+    return resumed_at
+
+
+def _tables(params: NoopParams) -> dict[str, pa.Table]:
+    if not params.table_rows:
+        return {}
+    import pyarrow as pa
+
+    return {"rows": pa.table({"row": range(params.table_rows)})}
 
 
 def _sleep(params: NoopParams, context: Context) -> None:

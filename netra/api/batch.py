@@ -17,15 +17,14 @@ from netra.api.intake import Entry
 from netra.api.job import draft
 from netra.api.links import linked
 from netra.api.services import Served, Services
-from netra.engine import control
 from netra.engine.submit import Draft
-from netra.errors import Conflict, NetraError, NotFound, Problem
-from netra.schemas.batch import Batch, BatchAnswer, BatchJob, BatchRequest
+from netra.errors import NetraError, NotFound, Problem
+from netra.schemas.batch import Batch, BatchAnswer, BatchJob, BatchRequest, BatchResult
 from netra.schemas.job import Job, JobRequest
 from netra.schemas.page import Page
 from netra.store import batch as batches
 from netra.store import job as jobs
-from netra.store import workload
+from netra.store import queue, workload
 from netra.store.job import JobFilter
 from netra.store.postgres import checkout
 from netra.store.workload import Readable
@@ -33,7 +32,11 @@ from netra.store.workload import Readable
 #: Problems told of at most: a person reads them.
 _TOLD = 20
 #: Jobs stopped in one transaction.
-_AT_ONCE = 100
+_AT_ONCE = 200
+#: A call that stops a batch answers after, seconds; the scheduler goes on with the rest.
+_CANCEL_S = 10.0
+#: How soon to look again at a batch that somebody else stops, seconds.
+_TURN_S = 0.05
 
 
 def plan_all(requests: Sequence[JobRequest], now: datetime) -> list[Plan]:
@@ -132,7 +135,7 @@ class BatchController(Controller):
         limit: paging.Limit = 50,
         cursor: paging.Cursor = None,
     ) -> Page[Job]:
-        await self._shown(batch_id, request, services)
+        await self._there(batch_id, request, services)
         wanted = JobFilter(batch_id=paging.uuid(batch_id, "batch"))
         async with checkout(services.pool) as connection:
             found = await jobs.page(
@@ -148,21 +151,51 @@ class BatchController(Controller):
     async def cancel(
         self, batch_id: FromPath[str], request: Request[Principal, Any, Any], services: Served
     ) -> Batch:
-        """Jobs that ended stay as they are."""
-        tenant_id = request.user.tenant_id
+        """Jobs that ended stay as they are. Those that run are told first; a large batch takes
+        a while, and this answers before it is done."""
+        batch = paging.uuid(batch_id, "batch")
         await self._shown(batch_id, request, services)
+        until = services.clock.monotonic() + _CANCEL_S
         async with checkout(services.pool) as connection:
-            left = await batches.unfinished(connection, tenant_id, paging.uuid(batch_id, "batch"))
-            for i in range(0, len(left), _AT_ONCE):
-                facts: list[dict[str, Any]] = []
-                async with connection.transaction():
-                    for job_id in left[i : i + _AT_ONCE]:
-                        try:
-                            facts += await control.cancel(connection, tenant_id, job_id)
-                        except Conflict:
-                            continue  # it ended meanwhile
-                services.outgoing.send(facts)
+            await batches.ask_to_stop(connection, request.user.tenant_id, batch)
+            while services.clock.monotonic() < until:
+                answer = await queue.stop_batch(connection, batch, _AT_ONCE)
+                services.outgoing.send(answer["facts"])
+                if not answer["left"]:
+                    break
+                if not answer["facts"]:
+                    await asyncio.sleep(_TURN_S)  # somebody else is at it
         return await self._shown(batch_id, request, services)
+
+    @get("/{batch_id:str}/results", summary="How a batch's jobs ended, and what they answered")
+    async def results(
+        self,
+        batch_id: FromPath[str],
+        request: Request[Principal, Any, Any],
+        services: Served,
+        limit: paging.Limit = 50,
+        cursor: paging.Cursor = None,
+    ) -> Page[BatchResult]:
+        """Newest first; `netra batch export` writes all of it to a file."""
+        await self._there(batch_id, request, services)
+        async with checkout(services.pool) as connection:
+            found = await batches.results(
+                connection,
+                request.user.tenant_id,
+                paging.uuid(batch_id, "batch"),
+                before=paging.before(cursor),
+                n=limit + 1,
+            )
+        return paging.page(found, limit, lambda result: result.id)
+
+    async def _there(
+        self, batch_id: str, request: Request[Principal, Any, Any], services: Services
+    ) -> None:
+        """Looks that there is such a batch, without counting its jobs."""
+        batch = paging.uuid(batch_id, "batch")
+        async with checkout(services.pool) as connection:
+            if not await batches.exists(connection, request.user.tenant_id, batch):
+                raise NotFound(f"there is no batch {batch_id}")
 
     async def _shown(
         self, batch_id: str, request: Request[Principal, Any, Any], services: Services

@@ -2,24 +2,28 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Annotated, Any
 from uuid import UUID
 
 from litestar import Controller, Request, get, post
 from litestar.params import FromPath
 
-from netra.api import paging
+from netra.api import examples, paging
 from netra.api.access import Principal
 from netra.api.job import shown
 from netra.api.links import linked
 from netra.api.services import Served
 from netra.engine import control
 from netra.errors import Conflict, NotFound
-from netra.schemas.dead_letter import DeadLetter
+from netra.schemas.dead_letter import DeadLetter, Refused, ReplayAnswer, ReplayRequest
 from netra.schemas.job import Job
 from netra.schemas.page import Page
 from netra.store import dead_letter
+from netra.store.dead_letter import LetterFilter
 from netra.store.postgres import checkout
+
+#: Jobs retried in one transaction.
+_AT_ONCE = 100
 
 
 class DeadLetterController(Controller):
@@ -39,6 +43,40 @@ class DeadLetterController(Controller):
                 connection, request.user.tenant_id, before=paging.before(cursor), n=limit + 1
             )
         return paging.page(found, limit, lambda letter: letter.id)
+
+    @post("/replay", status_code=202, summary="Run the jobs of many letters again")
+    async def replay_all(
+        self,
+        data: Annotated[ReplayRequest, examples.REPLAY],
+        request: Request[Principal, Any, Any],
+        services: Served,
+    ) -> ReplayAnswer:
+        """Those of the filter that were not replayed, oldest first. Call again while `more`.
+
+        Letters of jobs that still run, or whose workload was deleted, wait.
+        """
+        tenant_id = request.user.tenant_id
+        wanted = LetterFilter(
+            agent=data.agent,
+            error_type=data.error_type,
+            job_id=paging.uuid(data.job_id, "job") if data.job_id else None,
+            batch_id=paging.uuid(data.batch_id, "batch") if data.batch_id else None,
+            since=data.since,
+            until=data.until,
+        )
+        jobs: list[UUID] = []
+        refused: list[Refused] = []
+        async with checkout(services.pool) as connection:
+            found = await dead_letter.waiting(connection, tenant_id, wanted, data.limit)
+            for i in range(0, len(found), _AT_ONCE):
+                done = await control.replay(connection, tenant_id, found[i : i + _AT_ONCE])
+                services.outgoing.send(done.facts)
+                jobs += done.jobs
+                refused += [Refused(job_id=str(j), detail=d) for j, d in done.refused.items()]
+            left = await dead_letter.waiting(connection, tenant_id, wanted, 1)
+        # Where nothing moved, calling again would change nothing.
+        more = bool(jobs) and bool(left)
+        return ReplayAnswer(jobs=tuple(map(str, jobs)), refused=tuple(refused), more=more)
 
     @post("/{letter_id:str}/replay", status_code=202, summary="Run the letter's job again")
     async def replay(

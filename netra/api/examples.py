@@ -37,6 +37,13 @@ BATCH_EXAMPLES: dict[str, dict[str, Any]] = {
         ],
     }
 }
+PRIORITY_EXAMPLES: dict[str, dict[str, Any]] = {"Before everything else": {"priority": 9}}
+REPLAY_EXAMPLES: dict[str, dict[str, Any]] = {
+    "Everything that ran past its limit since a day": {
+        "error_type": "TimeLimit",
+        "since": "2026-01-01T00:00:00Z",
+    }
+}
 SUPPLY_EXAMPLES: dict[str, dict[str, Any]] = {
     "A negotiated price, USD per million tokens": {
         "effective_from": "2026-01-01",
@@ -52,4 +59,6 @@ def _body(examples: dict[str, dict[str, Any]]) -> Any:
 
 JOB = _body(JOB_EXAMPLES)
 BATCH = _body(BATCH_EXAMPLES)
+PRIORITY = _body(PRIORITY_EXAMPLES)
+REPLAY = _body(REPLAY_EXAMPLES)
 SUPPLY = _body(SUPPLY_EXAMPLES)

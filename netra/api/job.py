@@ -20,7 +20,14 @@ from netra.engine.submit import Draft, Submitted
 from netra.errors import Conflict, InvalidInput, NotFound, Problem
 from netra.logging import bind
 from netra.progress.message import Message, Position
-from netra.schemas.job import JOB_STATES, IdempotencyKey, Job, JobAnswer, JobRequest
+from netra.schemas.job import (
+    JOB_STATES,
+    IdempotencyKey,
+    Job,
+    JobAnswer,
+    JobRequest,
+    PriorityRequest,
+)
 from netra.schemas.page import Page
 from netra.store import fact, stage, workload
 from netra.store import job as jobs
@@ -160,6 +167,20 @@ class JobController(Controller):
         async with checkout(services.pool) as connection:
             facts = await control.retry(connection, request.user.tenant_id, job)
         services.outgoing.send(facts)
+        return linked(await shown(services, request.user, job), request)
+
+    @post("/{job_id:str}/priority", status_code=202, summary="Change how urgent a job is")
+    async def prioritize(
+        self,
+        job_id: FromPath[str],
+        data: Annotated[PriorityRequest, examples.PRIORITY],
+        request: Request[Principal, Any, Any],
+        services: Served,
+    ) -> Job:
+        """What is ready takes its new place at once; what runs goes on."""
+        job = paging.uuid(job_id, "job")
+        async with checkout(services.pool) as connection:
+            await control.prioritize(connection, request.user.tenant_id, job, data.priority)
         return linked(await shown(services, request.user, job), request)
 
     @get("/{job_id:str}/facts", summary="The facts of a job after a position")

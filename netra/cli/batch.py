@@ -8,6 +8,7 @@ from itertools import islice
 from pathlib import Path
 
 import click
+import msgspec
 from rich.console import Group
 from rich.table import Table
 from rich.text import Text
@@ -18,10 +19,13 @@ from netra.cli.output import count, emit, json_option, print_json, when
 from netra.client import Netra, bulk, manifest
 from netra.client.batch import CHUNK
 from netra.client.bulk import Outcome
+from netra.errors import InvalidInput
 from netra.schemas.batch import Batch
 
 #: How often a followed batch is asked how far it is, seconds.
 _LOOK_S = 0.5
+#: Jobs exported in one call.
+_EXPORTED = 200
 #: Rejected rows that are shown one by one.
 _SHOWN = 20
 
@@ -108,6 +112,27 @@ def follow(batch: str, as_json: bool, netra: Netra) -> None:
 def cancel(batch: str, as_json: bool, netra: Netra) -> None:
     """Ask all jobs of BATCH that have not ended to stop."""
     emit(netra.batches.cancel(batch), as_json, _details)
+
+
+@batch.command()
+@click.argument("batch")
+@click.option("--out", type=click.Path(dir_okay=False, path_type=Path), help="Write to this file.")
+@with_api
+def export(batch: str, out: Path | None, netra: Netra) -> None:
+    """Write a line of JSON for each job of BATCH: how it ended, and what it answered."""
+    found = netra.batches.results(batch, page_size=_EXPORTED)
+    if out is None:
+        for result in found:
+            click.echo(msgspec.json.encode(result))
+        return
+    total = netra.batches.get(batch).total
+    try:
+        with out.open("wb") as file, progress.counted(f"writing {out}", "jobs", total) as written:
+            for result in found:
+                file.write(msgspec.json.encode(result) + b"\n")
+                written(1)
+    except OSError as e:
+        raise InvalidInput(f"cannot write {out}: {e.strerror}") from e
 
 
 def _follow(netra: Netra, batch_id: str, as_json: bool) -> None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from datetime import UTC
 from itertools import islice
+from typing import Any
 
 import click
 from rich.table import Table
@@ -11,7 +13,7 @@ from netra.cli import output
 from netra.cli.connection import with_api
 from netra.cli.output import emit, json_option, when
 from netra.client import Netra
-from netra.schemas.dead_letter import DeadLetter
+from netra.schemas.dead_letter import DeadLetter, ReplayAnswer, ReplayRequest
 
 
 @click.group("dead-letter")
@@ -30,12 +32,44 @@ def list_(limit: int, as_json: bool, netra: Netra) -> None:
 
 
 @dead_letter.command()
-@click.argument("id")
+@click.argument("id", required=False)
+@click.option("--all", "everything", is_flag=True, help="Replay all, or all that the filter names.")
+@click.option("--agent", help="Only letters of this agent.")
+@click.option("--error-type", help="Only letters with this type of error, e.g. TimeLimit.")
+@click.option("--job", "job_id", help="Only letters of this job.")
+@click.option("--batch", "batch_id", help="Only letters of this batch's jobs.")
+@click.option("--since", type=click.DateTime(), help="Only letters given up since then, UTC.")
+@click.option("--until", type=click.DateTime(), help="Only letters given up before then, UTC.")
 @json_option
 @with_api
-def replay(id: str, as_json: bool, netra: Netra) -> None:
-    """Run the job of the dead letter ID again, from where it failed."""
-    emit(netra.dead_letters.replay(id), as_json, lambda job: f"replayed: netra job follow {job.id}")
+def replay(id: str | None, everything: bool, as_json: bool, netra: Netra, **wanted: Any) -> None:
+    """Run the job of the dead letter ID again, from where it failed; or, with --all, of many."""
+    given = {name: value for name, value in wanted.items() if value is not None}
+    if bool(id) == everything or (id and given):
+        raise click.UsageError("give either an ID, or --all with or without a filter")
+    if id:
+        again = netra.dead_letters.replay(id)
+        emit(again, as_json, lambda job: f"replayed: netra job follow {job.id}")
+        return
+    for name in ("since", "until"):
+        if name in given:
+            given[name] = given[name].replace(tzinfo=UTC)
+    emit(_replay_all(netra, ReplayRequest(**given)), as_json, _replayed)
+
+
+def _replay_all(netra: Netra, wanted: ReplayRequest) -> ReplayAnswer:
+    jobs: list[str] = []
+    while True:
+        answer = netra.dead_letters.replay_all(wanted)
+        jobs += answer.jobs
+        if not answer.more:
+            return ReplayAnswer(jobs=tuple(jobs), refused=answer.refused, more=False)
+
+
+def _replayed(answer: ReplayAnswer) -> str:
+    lines = [f"{output.count(len(answer.jobs))} jobs run again"]
+    lines += [f"job {r.job_id} does not: {r.detail}" for r in answer.refused]
+    return "\n".join(lines)
 
 
 def _table(letters: list[DeadLetter]) -> Table | str:

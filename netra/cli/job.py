@@ -146,6 +146,17 @@ def cancel(job: str, as_json: bool, netra: Netra) -> None:
 
 @job.command()
 @click.argument("job")
+@click.argument("level", type=click.IntRange(0, 9))
+@json_option
+@with_api
+def priority(job: str, level: int, as_json: bool, netra: Netra) -> None:
+    """Change how urgent JOB is: LEVEL 0 to 9, 9 goes first."""
+    changed = netra.jobs.prioritize(job, level)
+    emit(changed, as_json, lambda j: f"job {j.id} has priority {j.priority}")
+
+
+@job.command()
+@click.argument("job")
 @click.option("--follow", "and_follow", is_flag=True, help="Follow the job to its end.")
 @json_option
 @with_api

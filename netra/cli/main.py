@@ -43,6 +43,9 @@ SECTIONS = {
         "report": Lazy("netra.cli.report:report", "Print or save a job's report."),
         "agent": Lazy("netra.cli.catalog:agent", "Show what agents there are."),
         "pipeline": Lazy("netra.cli.catalog:pipeline", "Show what pipelines there are."),
+        "tenant": Lazy(
+            "netra.cli.tenant:tenant", "Share the pools among tenants: weights and limits."
+        ),
         "dead-letter": Lazy("netra.cli.dead_letter:dead_letter", "Show and replay dead letters."),
     },
     "Processes, one by one": {

@@ -11,7 +11,7 @@ from netra.client.call import Awaiting, Blocking, Script, call, paged, script
 from netra.client.request import PREFIX, Request, as_json, get
 from netra.errors import InvalidInput
 from netra.ids import new_id
-from netra.schemas.batch import Batch, BatchAnswer, BatchJob, BatchRequest
+from netra.schemas.batch import Batch, BatchAnswer, BatchJob, BatchRequest, BatchResult
 from netra.schemas.job import Job, JobRequest
 from netra.schemas.page import Page
 
@@ -62,9 +62,14 @@ class BatchCalls:
         """The batch's jobs."""
         return get(f"/batches/{batch_id}/jobs", as_json(Page[Job]), limit=page_size)
 
+    @paged
+    def results(self, batch_id: str, *, page_size: int | None = None) -> Request[Page[BatchResult]]:
+        """How the batch's jobs ended, and what they answered, newest first."""
+        return get(f"/batches/{batch_id}/results", as_json(Page[BatchResult]), limit=page_size)
+
     @call
     def cancel(self, batch_id: str) -> Request[Batch]:
-        """Asks all jobs of the batch that have not ended to stop."""
+        """Asks all jobs of the batch that have not ended to stop; large ones take a while."""
         return Request(
             method="POST",
             path=f"{PREFIX}/batches/{batch_id}/cancel",

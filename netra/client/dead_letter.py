@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from netra.client.call import Awaiting, Blocking, call, paged
 from netra.client.request import PREFIX, Request, as_json, get
-from netra.schemas.dead_letter import DeadLetter
+from netra.schemas.dead_letter import DeadLetter, ReplayAnswer, ReplayRequest
 from netra.schemas.job import Job
 from netra.schemas.page import Page
 
@@ -22,6 +22,17 @@ class DeadLetterCalls:
             method="POST",
             path=f"{PREFIX}/dead-letters/{dead_letter_id}/replay",
             read=as_json(Job),
+        )
+
+    @call
+    def replay_all(self, wanted: ReplayRequest) -> Request[ReplayAnswer]:
+        """Runs the jobs of all letters that meet the filter again; call it again while `more`."""
+        return Request(
+            method="POST",
+            path=f"{PREFIX}/dead-letters/replay",
+            read=as_json(ReplayAnswer),
+            json=wanted,
+            repeatable=True,
         )
 
 

@@ -13,7 +13,7 @@ from netra.client.follow import Event, Following, JobReads, Position
 from netra.client.request import PREFIX, Request, as_json, as_text, get
 from netra.client.retry import Retry
 from netra.ids import new_id
-from netra.schemas.job import Job, JobAnswer, JobRequest
+from netra.schemas.job import Job, JobAnswer, JobRequest, PriorityRequest
 from netra.schemas.page import Page
 from netra.schemas.progress import Fact
 from netra.schemas.report import Recommendation, Report
@@ -69,6 +69,17 @@ class JobCalls:
     def retry(self, job_id: str) -> Request[Job]:
         """Runs what failed or was cancelled again, in a new epoch."""
         return Request(method="POST", path=f"{PREFIX}/jobs/{job_id}/retry", read=_job)
+
+    @call
+    def prioritize(self, job_id: str, priority: int) -> Request[Job]:
+        """Changes how urgent the job is: 0 to 9, 9 goes first within the tenant."""
+        return Request(
+            method="POST",
+            path=f"{PREFIX}/jobs/{job_id}/priority",
+            read=_job,
+            json=PriorityRequest(priority=priority),
+            repeatable=True,
+        )
 
     @call
     def facts(self, job_id: str, after: Position | None = None) -> Request[Page[Fact]]:

@@ -1,7 +1,9 @@
-"""Cancelling and retrying jobs: what a person does to a job that is under way or over."""
+"""Cancelling, retrying and reordering: what a person does to a job under way or over."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 from uuid import UUID
 
@@ -42,6 +44,42 @@ async def retry(connection: AsyncConnection, tenant_id: str, job_id: UUID) -> li
     if answer is None:
         raise Conflict(f"job {job_id} is {state}; only failed and cancelled jobs can be retried")
     return answer["facts"]
+
+
+async def prioritize(
+    connection: AsyncConnection, tenant_id: str, job_id: UUID, priority: int
+) -> None:
+    """Changes how urgent the job is; what is ready takes its new place at once.
+
+    Raises:
+        NotFound: the tenant has no such job.
+        Conflict: the job has ended.
+    """
+    state = await _state(connection, tenant_id, job_id)
+    if not await queue.prioritize(connection, job_id, priority):
+        raise Conflict(f"job {job_id} has ended ({state}); its priority says nothing any more")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Replayed:
+    jobs: list[UUID]
+    refused: dict[UUID, str]
+    facts: list[FactMessage]
+
+
+async def replay(connection: AsyncConnection, tenant_id: str, jobs: Sequence[UUID]) -> Replayed:
+    """Retries the jobs of dead letters, those that can be, in one transaction."""
+    answer = Replayed(jobs=[], refused={}, facts=[])
+    async with connection.transaction():
+        # In one order everywhere, so that two who do this at once wait for each other in turn.
+        for job_id in sorted(jobs):
+            try:
+                answer.facts.extend(await retry(connection, tenant_id, job_id))
+            except Conflict as e:
+                answer.refused[job_id] = e.detail
+            else:
+                answer.jobs.append(job_id)
+    return answer
 
 
 async def _state(connection: AsyncConnection, tenant_id: str, job_id: UUID) -> str:

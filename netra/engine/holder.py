@@ -2,7 +2,7 @@
 
 A thread beside the computation would starve under code that holds the interpreter lock, and the
 lease would be lost. The parent vouches only for processes that it sees alive, and stops those
-that run past their limit or were asked to stop and did not.
+that run past their limit, hold too much memory, or were asked to stop and did not.
 """
 
 from __future__ import annotations
@@ -15,9 +15,11 @@ from collections.abc import Callable, Iterable
 from typing import Any
 from uuid import UUID
 
+import psutil
+
 from netra.errors import LeaseLost, NetraError
 from netra.progress.outbox import Outbox
-from netra.settings import Settings
+from netra.settings import Settings, Workers
 from netra.store import postgres
 from netra.store.queue import Queue
 
@@ -38,11 +40,13 @@ class Holder:
         device: str,
         pids: Callable[[], Iterable[int]],
         kill: Callable[[int], None] | None = None,
+        memory: Callable[[int], int] | None = None,
     ) -> None:
         """
         Args:
             pids: the worker's living processes, asked at every beat.
             kill: ends a process; SIGKILL unless given.
+            memory: what a process holds, bytes; asked of those that run a stage.
         """
         self.settings = settings
         self.worker = worker
@@ -52,6 +56,8 @@ class Holder:
         self.device = device
         self.pids = pids
         self.kill = kill or _kill
+        self.memory = memory or resident
+        self.memory_limit = stage_memory_limit(settings.workers)
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name="holder", daemon=True)
         self._queue: Queue | None = None
@@ -102,21 +108,26 @@ class Holder:
             if stage["stop_s"] is not None and stage["stop_s"] > self.settings.queue.cancel_grace_s:
                 self._end(queue, stage, None)
             elif stage["over_s"] > 0:
-                self._end(queue, stage, f"ran {stage['over_s']:.0f} s past its limit")
+                problem = f"the stage ran {stage['over_s']:.0f} s past its limit"
+                self._end(queue, stage, {"type": "TimeLimit", "message": problem})
+            elif (used := self.memory(stage["worker_pid"])) > self.memory_limit:
+                limit = self.memory_limit >> 20
+                problem = f"the stage held {used >> 20} MB; the limit is {limit} MB"
+                self._end(queue, stage, {"type": "MemoryLimit", "message": problem})
 
-    def _end(self, queue: Queue, stage: dict[str, Any], problem: str | None) -> None:
+    def _end(self, queue: Queue, stage: dict[str, Any], error: dict[str, Any] | None) -> None:
         """Kills the process first: what it still writes is refused, since the token is spent."""
         log.warning("stage %s: killing process %s", stage["stage_id"], stage["worker_pid"])
         self.kill(stage["worker_pid"])
         settings = self.settings.queue
         try:
-            if problem is None:
+            if error is None:
                 answer = queue.stopped(stage["stage_id"], stage["fence"])
             else:
                 answer = queue.fail(
                     stage["stage_id"],
                     stage["fence"],
-                    {"type": "TimeLimit", "message": f"the stage {problem}"},
+                    error,
                     retry=False,
                     max_failures=settings.max_failures,
                     backoff_s=settings.backoff_s,
@@ -136,6 +147,21 @@ class Holder:
         if self._queue is not None:
             self._queue.connection.close()
             self._queue = None
+
+
+def stage_memory_limit(settings: Workers) -> int:
+    """What a stage's process may hold, bytes."""
+    if settings.stage_memory_mb:
+        return settings.stage_memory_mb << 20
+    return psutil.virtual_memory().total * 3 // 4
+
+
+def resident(pid: int) -> int:
+    """What a process holds in memory, bytes; 0 if it is gone."""
+    try:
+        return psutil.Process(pid).memory_info().rss
+    except psutil.NoSuchProcess:
+        return 0
 
 
 def _kill(pid: int) -> None:

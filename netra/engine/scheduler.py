@@ -115,11 +115,16 @@ class Scheduler:
 
     def _reap(self, queue: Queue) -> bool:
         settings = self.settings.queue
-        reaped = queue.reap(settings.max_lost, settings.heartbeat_s * 3)
+        reaped = queue.take_back(
+            max_lost=settings.max_lost,
+            max_killed=settings.max_killed,
+            grace_s=settings.heartbeat_s * 3,
+        )
         expired = queue.expire()
+        stopped = queue.stop_batches()
         queue.forget_workers(settings.worker_stale_s * 10)
-        self.outbox.send(queue, reaped["facts"] + expired["facts"])
+        self.outbox.send(queue, reaped["facts"] + expired["facts"] + stopped["facts"])
         while left := queue.unpublished(settings.relay_after_s):
             if not self.outbox.send(queue, left):
                 break
-        return bool(reaped["facts"] or expired["facts"])
+        return bool(reaped["facts"] or expired["facts"] or stopped["facts"])

@@ -21,12 +21,15 @@ class Batch(Base):
     __table_args__ = (
         Index("batches_tenant_created_idx", "tenant_id", "id"),
         Index("batches_tenant_name_key", "tenant_id", "name", unique=True),
+        Index("batches_stopping_idx", "id", postgresql_where=text("stop_requested_at IS NOT NULL")),
     )
 
     id: Mapped[Id]
     tenant_id: Mapped[str] = mapped_column(ForeignKey("tenants.id"))
     name: Mapped[str]
     created_at: Mapped[Now]
+    #: Set while its jobs are being stopped.
+    stop_requested_at: Mapped[datetime | None]
 
 
 class Job(Base):
@@ -42,6 +45,13 @@ class Job(Base):
         Index("jobs_tenant_created_idx", "tenant_id", "id"),
         Index("jobs_tenant_state_idx", "tenant_id", "state", "id"),
         Index("jobs_batch_idx", "batch_id", "id", postgresql_where=text("batch_id IS NOT NULL")),
+        Index(
+            "jobs_batch_state_idx",
+            "batch_id",
+            "state",
+            "id",
+            postgresql_where=text("batch_id IS NOT NULL"),
+        ),
         Index(
             "jobs_deadline_idx",
             "deadline",

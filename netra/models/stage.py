@@ -21,8 +21,7 @@ class Stage(Base):
             "stages_ready_idx",
             "pool",
             "tenant_id",
-            text("priority DESC"),
-            "ready_at",
+            text("netra_turn(ready_at, priority)"),
             postgresql_where=text("state = 'ready'"),
         ),
         Index(
@@ -36,6 +35,7 @@ class Stage(Base):
             "lease_until",
             postgresql_where=text("state = 'running'"),
         ),
+        Index("stages_wrote_idx", "finished_at", postgresql_where=text("wrote")),
         {"postgresql_with": {"fillfactor": "70"}},
     )
 
@@ -64,6 +64,10 @@ class Stage(Base):
     #: How often a lease was lost, and how often the agent failed; counted apart.
     lost: Mapped[int] = mapped_column(server_default=text("0"))
     failures: Mapped[int] = mapped_column(server_default=text("0"))
+    #: How often its process died while the worker lived: a stage that kills what runs it.
+    killed: Mapped[int] = mapped_column(server_default=text("0"))
+    #: Whether an attempt began to write tables to ClickHouse that may have to be swept.
+    wrote: Mapped[bool] = mapped_column(server_default=text("false"))
     #: A retry waits until then.
     run_at: Mapped[Now]
     ready_at: Mapped[datetime | None]
@@ -109,7 +113,15 @@ class DeadLetter(Base):
     """A stage that was given up, with all that is needed to understand and replay it."""
 
     __tablename__ = "dead_letters"
-    __table_args__ = (Index("dead_letters_tenant_idx", "tenant_id", "id"),)
+    __table_args__ = (
+        Index("dead_letters_tenant_idx", "tenant_id", "id"),
+        Index(
+            "dead_letters_waiting_idx",
+            "tenant_id",
+            "id",
+            postgresql_where=text("replayed_at IS NULL"),
+        ),
+    )
 
     id: Mapped[Id]
     tenant_id: Mapped[str] = mapped_column(ForeignKey("tenants.id"))

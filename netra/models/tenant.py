@@ -22,6 +22,18 @@ class Tenant(Base):
     created_at: Mapped[Now]
 
 
+class Share(Base):
+    """How far a tenant is in its turns on a pool: start-time fair queueing (`netra_admit`)."""
+
+    __tablename__ = "shares"
+
+    pool: Mapped[str] = mapped_column(primary_key=True)
+    tenant_id: Mapped[str] = mapped_column(ForeignKey("tenants.id"), primary_key=True)
+    #: Virtual times at which its last admission began and ended.
+    started: Mapped[float] = mapped_column(server_default=text("0"))
+    finished: Mapped[float] = mapped_column(server_default=text("0"))
+
+
 class ApiKey(Base):
     __tablename__ = "api_keys"
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Annotated
+from typing import Annotated, Any
 
 import msgspec
 from msgspec import Meta
@@ -30,6 +30,21 @@ class Batch(msgspec.Struct, frozen=True, kw_only=True):
     finished: int
     #: `finished / total`; None for a batch without jobs.
     progress: float | None
+
+
+class BatchResult(msgspec.Struct, frozen=True, kw_only=True):
+    """A line of a batch's export: how a job ended, and what it answered."""
+
+    id: str
+    state: str
+    labels: dict[str, str]
+    epoch: int
+    created_at: datetime
+    started_at: datetime | None
+    finished_at: datetime | None
+    stop_reason: str | None
+    #: What the job's last stage answered; None unless the job succeeded.
+    result: dict[str, Any] | None
 
 
 class BatchJob(msgspec.Struct, frozen=True, kw_only=True):

@@ -37,13 +37,20 @@ class JobRequest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     stages: tuple[dict[str, Any], ...] | None = None
     #: Parameters by agent name.
     params: dict[str, dict[str, Any]] = {}
-    #: 0 to 9; 9 goes first within the tenant.
+    #: 0 to 9; 9 goes first within the tenant. A level is worth five minutes of waiting.
     priority: Annotated[int, Meta(ge=0, le=9)] = 5
     labels: Annotated[dict[LabelName, LabelValue], Meta(max_length=50)] = {}
     #: A job that is not finished by then is stopped. RFC 3339, in the future.
     deadline: Annotated[datetime, Meta(tz=True)] | None = None
     #: As the header `Idempotency-Key`; for the jobs of a batch, which have no headers.
     idempotency_key: IdempotencyKey | None = None
+
+
+class PriorityRequest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """`POST /api/v1/jobs/{id}/priority`."""
+
+    #: 0 to 9, as at submission.
+    priority: Annotated[int, Meta(ge=0, le=9)]
 
 
 class Stage(msgspec.Struct, frozen=True, kw_only=True):

@@ -7,10 +7,11 @@ from collections.abc import Iterable
 from typing import Any
 from uuid import UUID
 
+import msgspec
 from psycopg import sql
 
 from netra.ids import new_id
-from netra.schemas.batch import Batch
+from netra.schemas.batch import Batch, BatchResult
 from netra.schemas.job import TERMINAL
 from netra.schemas.socket import JobHead
 from netra.store.postgres import AsyncConnection
@@ -22,6 +23,21 @@ _LIST = sql.SQL("""
             SELECT state, count(*) AS n FROM jobs WHERE batch_id = b.id GROUP BY state) c) s ON true
     WHERE b.tenant_id = %(tenant)s {narrowed} ORDER BY b.id DESC LIMIT %(n)s
 """)
+
+
+_RESULTS = """
+    SELECT j.id::text, j.state, j.labels, j.epoch, j.created_at, j.started_at, j.finished_at,
+        j.stop_reason, r.content AS result
+    FROM (
+        SELECT * FROM jobs WHERE batch_id = %(batch)s AND tenant_id = %(tenant)s
+            AND (%(before)s::uuid IS NULL OR id < %(before)s)
+        ORDER BY id DESC LIMIT %(n)s) j
+    LEFT JOIN LATERAL (
+        SELECT r.content FROM stages s JOIN stage_results r ON r.stage_id = s.id
+        WHERE s.job_id = j.id AND j.state = 'succeeded'
+        ORDER BY s.position DESC, s.finished_at DESC LIMIT 1) r ON true
+    ORDER BY j.id DESC
+"""
 
 
 async def ensure(connection: AsyncConnection, tenant_id: str, name: str) -> UUID:
@@ -47,6 +63,13 @@ async def page(
     return [_batch(row) for row in await cursor.fetchall()]
 
 
+async def exists(connection: AsyncConnection, tenant_id: str, batch_id: UUID) -> bool:
+    cursor = await connection.execute(
+        "SELECT 1 FROM batches WHERE id = %s AND tenant_id = %s", [batch_id, tenant_id]
+    )
+    return await cursor.fetchone() is not None
+
+
 async def show(connection: AsyncConnection, tenant_id: str, batch_id: UUID) -> Batch | None:
     cursor = await connection.execute(
         _LIST.format(narrowed=sql.SQL("AND b.id = %(id)s")),
@@ -70,14 +93,23 @@ async def heads(
     return [JobHead(**row) for row in rows if row["id"]] if rows else None
 
 
-async def unfinished(connection: AsyncConnection, tenant_id: str, batch_id: UUID) -> list[UUID]:
-    """The jobs of the batch that have not ended, newest first."""
-    cursor = await connection.execute(
-        "SELECT id FROM jobs WHERE batch_id = %s AND tenant_id = %s"
-        " AND state IN ('queued', 'running') ORDER BY id DESC",
+async def ask_to_stop(connection: AsyncConnection, tenant_id: str, batch_id: UUID) -> None:
+    """Notes that the batch's jobs are to be stopped; whoever is first goes on with it."""
+    await connection.execute(
+        "UPDATE batches SET stop_requested_at = coalesce(stop_requested_at, clock_timestamp())"
+        " WHERE id = %s AND tenant_id = %s",
         [batch_id, tenant_id],
     )
-    return [row["id"] for row in await cursor.fetchall()]
+
+
+async def results(
+    connection: AsyncConnection, tenant_id: str, batch_id: UUID, *, before: UUID | None, n: int
+) -> list[BatchResult]:
+    """How the batch's jobs ended, newest first, older than `before`."""
+    cursor = await connection.execute(
+        _RESULTS, {"tenant": tenant_id, "batch": batch_id, "before": before, "n": n}
+    )
+    return [msgspec.convert(row, BatchResult) for row in await cursor.fetchall()]
 
 
 def count_states(heads: Iterable[JobHead]) -> dict[str, int]:

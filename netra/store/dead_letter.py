@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
 from uuid import UUID
 
 import msgspec
@@ -15,6 +18,44 @@ _SELECT = sql.SQL("""
         created_at, replayed_at
     FROM dead_letters WHERE tenant_id = %(tenant)s {narrowed} ORDER BY id DESC LIMIT %(n)s
 """)
+
+
+_WAITING = """
+    SELECT d.id, d.job_id FROM dead_letters d JOIN jobs j ON j.id = d.job_id
+    LEFT JOIN workloads w ON w.id = j.workload_id
+    WHERE d.tenant_id = %(tenant)s AND d.replayed_at IS NULL
+        AND j.state IN ('failed', 'cancelled') AND w.deleted_at IS NULL
+        AND (%(agent)s::text IS NULL OR d.agent = %(agent)s)
+        AND (%(error_type)s::text IS NULL OR d.error->>'type' = %(error_type)s)
+        AND (%(job_id)s::uuid IS NULL OR d.job_id = %(job_id)s)
+        AND (%(batch_id)s::uuid IS NULL OR j.batch_id = %(batch_id)s)
+        AND (%(since)s::timestamptz IS NULL OR d.created_at >= %(since)s)
+        AND (%(until)s::timestamptz IS NULL OR d.created_at < %(until)s)
+    ORDER BY d.id LIMIT %(n)s
+"""
+
+
+@dataclass(frozen=True, kw_only=True)
+class LetterFilter:
+    """Which letters that were not replayed; None: whatever it is."""
+
+    agent: str | None = None
+    error_type: str | None = None
+    job_id: UUID | None = None
+    batch_id: UUID | None = None
+    since: datetime | None = None
+    until: datetime | None = None
+
+
+async def waiting(
+    connection: AsyncConnection, tenant_id: str, wanted: LetterFilter, n: int
+) -> list[UUID]:
+    """The jobs of at most `n` letters that can be replayed, oldest first, each job once."""
+    values: dict[str, Any] = {
+        name: getattr(wanted, name) for name in LetterFilter.__dataclass_fields__
+    }
+    cursor = await connection.execute(_WAITING, {**values, "tenant": tenant_id, "n": n})
+    return list(dict.fromkeys(row["job_id"] for row in await cursor.fetchall()))
 
 
 async def page(

@@ -144,15 +144,25 @@ class Queue:
         if cursor.rowcount == 0:
             raise LeaseLost
 
+    def wrote(self, stage: UUID, fence: int) -> None:
+        """Notes that tables are about to be written. Raises LeaseLost if the token is stale."""
+        self._call("netra_wrote", stage, fence)
+
     # --- the scheduler
 
     def admit(self, pool: str, *, ahead: float, stale_s: float, readmit_s: float) -> dict[str, Any]:
         """`{"messages": [{"stage_id", "admission"}], "facts", "passed_over"}`."""
         return self._call("netra_admit", pool, ahead, stale_s, readmit_s)
 
-    def reap(self, max_lost: int, grace_s: float, limit: int = 500) -> dict[str, Any]:
+    def take_back(
+        self, *, max_lost: int, max_killed: int, grace_s: float, limit: int = 500
+    ) -> dict[str, Any]:
         """Takes back expired stages, unless PostgreSQL itself started less than `grace_s` ago."""
-        return self._call("netra_reap", max_lost, grace_s, limit)
+        return self._call("netra_take_back", max_lost, max_killed, grace_s, limit)
+
+    def stop_batches(self, limit: int = 500) -> dict[str, Any]:
+        """Goes on stopping the jobs of batches; `left` is whether there is more to do."""
+        return self._call("netra_stop_batches", None, limit)
 
     def expire(self, limit: int = 500) -> dict[str, Any]:
         return self._call("netra_expire", limit)
@@ -203,6 +213,16 @@ async def submit(connection: AsyncConnection, jobs: list[dict[str, Any]]) -> dic
 async def stop(connection: AsyncConnection, job: UUID, reason: str) -> dict[str, Any] | None:
     """Asks a job to stop; None if it had ended."""
     return await _call_async(connection, "netra_stop", job, reason)
+
+
+async def stop_batch(connection: AsyncConnection, batch: UUID, limit: int) -> dict[str, Any]:
+    """Goes on stopping a batch that was asked to stop: `{"facts", "left"}`."""
+    return await _call_async(connection, "netra_stop_batches", batch, limit)
+
+
+async def prioritize(connection: AsyncConnection, job: UUID, priority: int) -> bool:
+    """Changes a job's priority; False if it had ended."""
+    return await _call_async(connection, "netra_prioritize", job, priority) is not None
 
 
 async def retry(connection: AsyncConnection, job: UUID) -> dict[str, Any] | None:

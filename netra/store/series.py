@@ -103,8 +103,8 @@ def names(client: Client, writer: Writer) -> dict[str, int]:
     return {name: count for name, count in rows}
 
 
-def delete_others(client: Client, winner: Writer) -> None:
-    """Deletes what the stage's other attempts kept.
+def delete_before(client: Client, first: Writer) -> None:
+    """Deletes what the stage's attempts before `first.attempt` kept.
 
     Raises:
         StoreUnavailable: ClickHouse does not answer.
@@ -113,8 +113,8 @@ def delete_others(client: Client, winner: Writer) -> None:
         client.command(
             f"DELETE FROM {TABLE} WHERE tenant_id = {{tenant_id:String}}"
             " AND job_id = {job_id:UUID} AND stage_id = {stage_id:UUID}"
-            " AND attempt != {attempt:UInt32}",
-            winner.parameters(),
+            " AND attempt < {attempt:UInt32}",
+            first.parameters(),
         )
 
 

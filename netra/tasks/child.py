@@ -10,7 +10,6 @@ import logging
 import os
 import time
 from collections.abc import Callable
-from contextlib import suppress
 from typing import TYPE_CHECKING, Any, TypeVar
 from uuid import UUID
 
@@ -23,7 +22,7 @@ from netra.settings import Settings
 from netra.store import postgres
 from netra.store.queue import Queue
 from netra.tasks.context import StageContext
-from netra.tasks.execute import Completed, Failed, Outcome, Released, execute, forget_other_attempts
+from netra.tasks.execute import Completed, Failed, Outcome, Released, execute
 
 if TYPE_CHECKING:
     from clickhouse_connect.driver.client import Client
@@ -81,9 +80,6 @@ class Child:
             except StoreUnavailable as e:
                 log.error("giving up, the lease will run out: %s", e)
                 return None
-            if isinstance(outcome, Completed) and outcome.tables and claim.attempt > 1:
-                with suppress(StoreUnavailable):  # they stay invisible
-                    forget_other_attempts(claim, self.clickhouse())
             return self._announce(answer)
 
     def _outcome(self, claim: Claim) -> Outcome:

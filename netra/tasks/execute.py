@@ -78,6 +78,8 @@ def execute(claim: Claim, queue: Queue, context: StageContext, clickhouse: Click
         params = spec.parse_params(claim.params)
         result = load_agent(spec)(load_inputs(claim, spec, queue, clickhouse), params, context)
         content = _checked(result)
+        if result.tables:
+            queue.wrote(claim.stage_id, claim.fence)
         for name, table in result.tables.items():
             _write_table(claim, clickhouse(), name, table)
     except StageCancelled:
@@ -169,13 +171,6 @@ def _write_table(claim: Claim, client: Client, name: str, table: pa.Table) -> No
     from netra.store import series
 
     series.write(client, _writer(claim), name, table)
-
-
-def forget_other_attempts(claim: Claim, client: Client) -> None:
-    """Removes the tables that losing attempts of a completed stage left; nobody reads them."""
-    from netra.store import series
-
-    series.delete_others(client, _writer(claim))
 
 
 def _writer(claim: Claim) -> Writer:

@@ -114,8 +114,10 @@ class Bench:
             [claim.stage_id],
         )
 
-    def reap(self, max_lost: int = 5) -> int:
-        answer = self.keep(self.queue.reap(max_lost, grace_s=0))
+    def reap(self, max_lost: int = 5, max_killed: int = 2) -> int:
+        answer = self.keep(
+            self.queue.take_back(max_lost=max_lost, max_killed=max_killed, grace_s=0)
+        )
         assert answer is not None
         return answer["count"]
 

@@ -20,5 +20,13 @@ class NoopParams(Params, frozen=True, kw_only=True):
     hold_gil_s: Annotated[float, Meta(ge=0)] = 0.0
     #: Fan out into this many children and one merge stage.
     fan_out: Annotated[int, Meta(ge=0, le=1000)] = 0
+    #: Work in this many steps, saving the position after each; `sleep_s` is spread over them.
+    steps: Annotated[int, Meta(ge=0, le=10_000)] = 0
+    #: Rows of a table to leave in ClickHouse.
+    table_rows: Annotated[int, Meta(ge=0, le=1_000_000)] = 0
+    #: Hold this much memory while sleeping, MB.
+    hold_mb: Annotated[int, Meta(ge=0, le=100_000)] = 0
+    #: Kill the process that runs it, after sleeping.
+    dies: bool = False
     #: Size of the result's payload, bytes.
     result_bytes: Annotated[int, Meta(ge=0, le=250_000)] = 0

@@ -179,7 +179,8 @@ def engine(api_settings: Settings) -> Iterator[Engine]:
     """The queue emptied, with a worker of four slots."""
     with postgres.connect(api_settings.database, "test-engine") as connection:
         connection.execute(
-            "TRUNCATE facts, stage_results, dead_letters, stages, jobs, batches, workers CASCADE"
+            "TRUNCATE facts, stage_results, dead_letters, stages, jobs, batches, workers, shares"
+            " CASCADE"
         )
         engine = Engine(api_settings, Queue(connection))
         engine.redis = redis_store.connect(api_settings.redis)

@@ -136,3 +136,36 @@ def _wait_for_jobs(netra: Netra, name: str, least: int) -> int:
                 return batch.total
         time.sleep(0.01)
     raise AssertionError(f"batch {name} never had {least} jobs")
+
+
+def test_a_batch_is_exported_and_its_letters_replayed(netra: Run, tmp_path: Path) -> None:
+    manifest = tmp_path / "mixed.jsonl"
+    stages = [{"agent": "noop"}], [{"agent": "noop", "params": {"fail_attempts": 3}}]
+    manifest.write_text("".join(json.dumps({"stages": s}) + "\n" for s in stages))
+    sent = json.loads(netra("batch", "submit", str(manifest), "--json").stdout)
+    batch = sent["batch"]["id"]
+    assert netra("batch", "follow", batch, "--json").returncode == 1
+    out = tmp_path / "out.jsonl"
+    assert netra("batch", "export", batch, "--out", str(out)).returncode == 0
+    lines = [json.loads(line) for line in out.read_text().splitlines()]
+    assert sorted(line["state"] for line in lines) == ["failed", "succeeded"]
+    (failed,) = [line["id"] for line in lines if line["state"] == "failed"]
+    assert netra("dead-letter", "replay").returncode == 2
+    replayed = netra("dead-letter", "replay", "--all", "--batch", batch, "--json")
+    assert json.loads(replayed.stdout)["jobs"] == [failed]
+    # It had counted its attempts, and goes on counting.
+    assert netra("job", "follow", failed).returncode == 0
+    assert netra("job", "priority", failed, "9").returncode == 1
+
+
+def test_tenants_are_looked_after(netra: Run, stack: StackInfo) -> None:
+    home = ("--home", str(stack.home))
+    made = netra("tenant", "add", "acme", *home, "--json")
+    assert json.loads(made.stdout)["api_key"].startswith("netra_")
+    assert netra("tenant", "add", "acme", *home).returncode == 2
+    changed = netra("tenant", "set", "acme", "--weight", "2", "--max-running", "3", *home, "--json")
+    found = json.loads(changed.stdout)
+    assert (found["weight"], found["max_running"]) == (2.0, 3)
+    assert netra("tenant", "set", "acme", "--weight", "0", *home).returncode == 2
+    assert netra("tenant", "set", "nobody", "--unlimited", *home).returncode == 2
+    assert "acme" in netra("tenant", "list", *home).stdout

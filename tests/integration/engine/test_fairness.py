@@ -6,6 +6,8 @@ from collections import Counter
 
 import pytest
 
+from netra.store import postgres
+from netra.store.queue import Queue
 from tests.integration.bench import Bench
 
 
@@ -74,6 +76,82 @@ def test_priority_goes_first_within_a_tenant(bench: Bench) -> None:
     claim = bench.claim(message)
     assert claim is not None
     assert claim.job_id == urgent
+
+
+def test_many_tenants_take_turns_at_one_slot(bench: Bench) -> None:
+    """Older work of others, however much, does not keep a tenant waiting for ever."""
+    for tenant in ("big", "default"):
+        for _ in range(20):
+            bench.submit({"name": "a"}, tenant=tenant)
+    bench.submit({"name": "a"}, tenant="small")
+    bench.slots(1)
+    served = []
+    for _ in range(6):
+        claim = bench.started()
+        served.append(claim.tenant_id)
+        bench.complete(claim)
+    assert "small" in served[:3]
+    assert Counter(served[3:]) in ({"big": 2, "default": 1}, {"big": 1, "default": 2})
+
+
+def test_turns_at_one_slot_are_by_weight(bench: Bench) -> None:
+    bench.queue.connection.execute("UPDATE tenants SET weight = 3 WHERE id = 'big'")
+    for tenant in ("big", "small"):
+        for _ in range(20):
+            bench.submit({"name": "a"}, tenant=tenant)
+    bench.slots(1)
+    served: Counter[str] = Counter()
+    for _ in range(12):
+        claim = bench.started()
+        served[claim.tenant_id] += 1
+        bench.complete(claim)
+    assert served == {"big": 9, "small": 3}
+
+
+def test_who_comes_back_after_a_pause_has_no_credit(bench: Bench) -> None:
+    for _ in range(10):
+        bench.submit({"name": "a"}, tenant="big")
+    bench.slots(1)
+    for _ in range(5):
+        bench.complete(bench.started())
+    for _ in range(5):
+        bench.submit({"name": "a"}, tenant="small")
+    served: list[str] = []
+    for _ in range(6):
+        claim = bench.started()
+        served.append(claim.tenant_id)
+        bench.complete(claim)
+    assert Counter(served) == {"big": 3, "small": 3}
+
+
+def test_what_waits_long_goes_before_what_is_urgent(bench: Bench) -> None:
+    patient = bench.submit({"name": "a"}, priority=1)
+    bench.submit({"name": "a"}, priority=9)
+    bench.queue.connection.execute(
+        "UPDATE stages SET ready_at = now() - interval '41 min' WHERE job_id = %s", [patient]
+    )
+    bench.slots(1)
+    assert bench.started().job_id == patient
+
+
+def test_a_limit_counts_all_pools(bench: Bench) -> None:
+    bench.queue.connection.execute("UPDATE tenants SET max_running = 1 WHERE id = 'big'")
+    bench.submit({"name": "a"}, tenant="big")
+    bench.submit({"name": "g", "pool": "gpu"}, tenant="big")
+    bench.slots(4)
+    bench.slots(4, pool="gpu")
+    assert len(bench.admit()) == 1
+    assert bench.admit("gpu") == []
+
+
+def test_two_schedulers_do_not_admit_twice_the_slots(bench: Bench) -> None:
+    bench.submit({"name": "a"})
+    bench.slots(1)
+    with postgres.connect(bench.settings.database, "test") as other, other.transaction():
+        Queue(other).admit("cpu", ahead=0, stale_s=60, readmit_s=60)
+        answer = bench.queue.admit("cpu", ahead=0, stale_s=60, readmit_s=60)
+    assert (answer["messages"], answer["passed_over"]) == ([], True)
+    assert bench.admit() == []
 
 
 def test_workers_that_went_silent_bring_no_slots(bench: Bench) -> None:

@@ -85,6 +85,25 @@ def test_a_stage_that_does_not_stop_is_ended(
     assert bench.job(job)["state"] == "cancelled"
 
 
+def test_a_stage_that_holds_too_much_is_ended(
+    bench: Bench, holder: Callable[..., Holder], process: subprocess.Popen[bytes]
+) -> None:
+    job = bench.submit({"name": "a"})
+    bench.slots(1)
+    bench.started(pid=process.pid)
+    keeper = holder(process.pid)
+    keeper.memory_limit = 1 << 40
+    keeper.beat()
+    assert process.poll() is None
+    keeper.memory_limit = 1 << 20
+    keeper.beat()
+    assert process.wait(5) != 0
+    assert bench.job(job)["state"] == "failed"
+    (letter,) = bench.queue.connection.execute("SELECT error FROM dead_letters").fetchall()
+    assert letter["error"]["type"] == "MemoryLimit"
+    assert "the limit is 1 MB" in letter["error"]["message"]
+
+
 def test_leaving_hands_everything_back(
     bench: Bench, holder: Callable[..., Holder], process: subprocess.Popen[bytes]
 ) -> None:

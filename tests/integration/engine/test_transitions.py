@@ -129,7 +129,7 @@ def test_a_lease_is_spared_just_after_the_database_started(bench: Bench) -> None
     bench.submit({"name": "a"})
     bench.slots(1)
     bench.expire(bench.started())
-    assert bench.queue.reap(5, grace_s=1e6)["count"] == 0
+    assert bench.queue.take_back(max_lost=5, max_killed=2, grace_s=1e6)["count"] == 0
     assert bench.reap() == 1
 
 
@@ -307,7 +307,7 @@ def test_many_workers_complete_each_stage_once(bench: Bench) -> None:
     try:
         for _ in range(3000):
             bench.queue.admit("cpu", ahead=1, stale_s=60, readmit_s=1)
-            bench.queue.reap(5, 0)
+            bench.queue.take_back(max_lost=5, max_killed=2, grace_s=0)
             left = bench.queue.connection.execute(
                 "SELECT count(*) AS n FROM jobs WHERE state <> 'succeeded'"
             ).fetchone()

@@ -55,6 +55,15 @@ def test_attempts_are_apart(desk: Desk, writer: Writer) -> None:
     series.write(desk.client, loser, "curve", _table(3))
     series.write(desk.client, loser, "other", _table(3))
     assert series.read(desk.client, writer, "other") is None
-    series.delete_others(desk.client, writer)
-    assert series.names(desk.client, loser) == {}
-    assert series.names(desk.client, writer) == {"curve": 5}
+    assert series.names(desk.client, loser) == {"curve": 3, "other": 3}
+
+
+def test_what_attempts_left_before_another_is_deleted(desk: Desk, writer: Writer) -> None:
+    second = Writer(
+        tenant_id=writer.tenant_id, job_id=writer.job_id, stage_id=writer.stage_id, attempt=2
+    )
+    series.write(desk.client, writer, "curve", _table(5))
+    series.write(desk.client, second, "curve", _table(3))
+    series.delete_before(desk.client, second)
+    assert series.names(desk.client, writer) == {}
+    assert series.names(desk.client, second) == {"curve": 3}

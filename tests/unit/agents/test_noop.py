@@ -48,3 +48,17 @@ def test_it_can_hold_the_interpreter_lock() -> None:
     start = time.monotonic()
     noop.run(INPUTS, NoopParams(hold_gil_s=0.05), QuietContext())
     assert time.monotonic() - start >= 0.05
+
+
+def test_works_on_from_where_it_was_saved() -> None:
+    context = QuietContext()
+    assert noop.run(INPUTS, NoopParams(steps=5), context).content["resumed_at"] == 0
+    assert context.restored == 5
+    again = QuietContext(restored=3)
+    assert noop.run(INPUTS, NoopParams(steps=5), again).content["resumed_at"] == 3
+    assert [message for _, message in again.ticks] == ["step 4 of 5", "step 5 of 5"]
+
+
+def test_leaves_a_table() -> None:
+    tables = noop.run(INPUTS, NoopParams(table_rows=7), QuietContext()).tables
+    assert tables["rows"].column("row").to_pylist() == list(range(7))

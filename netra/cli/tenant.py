@@ -1,0 +1,109 @@
+"""`netra tenant`: who shares the pools, and how. For those who run the installation.
+
+It speaks to PostgreSQL itself, since no API key may change what others get.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import click
+import msgspec
+from rich.table import Table
+
+from netra import settings as settings_module
+from netra.cli import output
+from netra.cli.connection import NoApi
+from netra.cli.output import count, emit, json_option, when
+from netra.embedded import home as homes
+from netra.embedded import info as information
+from netra.store import postgres
+from netra.store import tenant as tenants
+from netra.store.postgres import Connection
+from netra.store.tenant import TenantRow
+
+_home_option = click.option("--home", type=click.Path(), help="The folder of the stack to use.")
+
+
+@click.group()
+def tenant() -> None:
+    """Share the pools among tenants: weights and limits."""
+
+
+@tenant.command("list")
+@_home_option
+@json_option
+def list_(home: str | None, as_json: bool) -> None:
+    """List tenants, what they may use, and what they use now."""
+    with _database(home) as pg:
+        found = tenants.all_of_them(pg)
+    emit({"items": found}, as_json, lambda page: _table(page["items"]))
+
+
+@tenant.command()
+@click.argument("tenant")
+@_home_option
+@json_option
+def add(tenant: str, home: str | None, as_json: bool) -> None:
+    """Make TENANT, and print its first API key: it is shown once."""
+    with _database(home) as pg:
+        key = tenants.make(pg, tenant)
+    emit({"id": tenant, "api_key": key}, as_json, lambda made: made["api_key"])
+
+
+@tenant.command("set")
+@click.argument("tenant")
+@click.option("--weight", type=float, help="Its share of a contended pool, relative to others.")
+@click.option("--max-running", type=click.IntRange(0), help="Stages at once at most, in all pools.")
+@click.option("--unlimited", is_flag=True, help="Takes the limit away.")
+@_home_option
+@json_option
+def set_(
+    tenant: str,
+    weight: float | None,
+    max_running: int | None,
+    unlimited: bool,
+    home: str | None,
+    as_json: bool,
+) -> None:
+    """Change what TENANT may use. Schedulers act on it at once; nothing is restarted."""
+    if unlimited and max_running is not None:
+        raise click.UsageError("--max-running and --unlimited exclude each other")
+    if weight is None and max_running is None and not unlimited:
+        raise click.UsageError("nothing to change: --weight, --max-running or --unlimited")
+    with _database(home) as pg:
+        if weight is not None:
+            tenants.set_weight(pg, tenant, weight)
+        if unlimited or max_running is not None:
+            tenants.set_limit(pg, tenant, max_running)
+        (found,) = [row for row in tenants.all_of_them(pg) if row.id == tenant]
+    emit(found, as_json, lambda row: _table([row]))
+
+
+@contextmanager
+def _database(named: str | None) -> Iterator[Connection]:
+    """The database that the settings name, else that of the stack here."""
+    settings = settings_module.current()
+    if named is not None or not settings.database.url:
+        stack = information.of_home(homes.choose(named, settings.embedded.home), settings)
+        if stack is None:
+            raise NoApi("no database: set DATABASE_URL, or name a stack's folder with --home")
+        database = msgspec.structs.replace(settings.database, url=stack.database_url)
+        settings = msgspec.structs.replace(settings, database=database)
+    with postgres.connect(settings.database, "tenants") as pg:
+        yield pg
+
+
+def _table(rows: list[TenantRow]) -> Table:
+    shown = output.table(
+        "tenant", "weight", "limit", "waiting", "holds", "since",
+        right=("weight", "limit", "waiting", "holds"),
+    )  # fmt: skip
+    for row in rows:
+        limit = "–" if row.max_running is None else count(row.max_running)
+        shown.add_row(
+            row.id, f"{row.weight:g}", limit, count(row.ready), count(row.held),
+            when(row.created_at),
+        )  # fmt: skip
+    return shown

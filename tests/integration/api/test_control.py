@@ -1,0 +1,109 @@
+"""Priorities, replay of many dead letters, and what a batch leaves behind."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import httpx
+
+from netra.api.examples import REPLAY_EXAMPLES
+from netra.ids import new_id
+from tests.integration.api.conftest import Caller, Engine
+from tests.integration.api.test_batch import NOOP, keyed, submit
+from tests.integration.api.test_job import problem
+
+REPLAY = "/api/v1/dead-letters/replay"
+
+
+def failed(caller: Caller, engine: Engine, **body: Any) -> str:
+    job = caller.submit(**body)["id"]
+    engine.fail(engine.next(), retry=False)
+    assert engine.job_state(job) == "failed"
+    return job
+
+
+def test_a_priority_is_changed(caller: Caller, engine: Engine) -> None:
+    engine.slots(1)
+    jobs = [caller.submit()["id"] for _ in range(2)]
+    url = f"/api/v1/jobs/{jobs[1]}/priority"
+    assert caller.http.post(url, json={"priority": 9}).json()["priority"] == 9
+    assert str(engine.next().job_id) == jobs[1]
+    problem(caller.http.post(url, json={"priority": 10}), 400)
+    caller.http.post(f"/api/v1/jobs/{jobs[0]}/cancel")
+    problem(caller.http.post(f"/api/v1/jobs/{jobs[0]}/priority", json={"priority": 1}), 409)
+
+
+def test_another_tenants_priority_is_not_there(call: Any, engine: Engine) -> None:
+    owner, stranger = call(), call()
+    url = f"/api/v1/jobs/{owner.submit()['id']}/priority"
+    problem(stranger.http.post(url, json={"priority": 9}), 404)
+
+
+def test_letters_are_replayed_by_filter(caller: Caller, engine: Engine) -> None:
+    jobs = [failed(caller, engine) for _ in range(3)]
+    assert caller.http.post(REPLAY, json={"agent": "noop-gpu"}).json()["jobs"] == []
+    assert caller.http.post(REPLAY, json={"error_type": "Other"}).json()["jobs"] == []
+    assert caller.http.post(REPLAY, json={"until": "2026-01-01T00:00:00Z"}).json()["jobs"] == []
+    one = caller.http.post(REPLAY, json={"job_id": jobs[1]})
+    assert one.status_code == 202
+    assert one.json() == {"jobs": [jobs[1]], "refused": [], "more": False}
+    rest = caller.http.post(REPLAY, json={"agent": "noop", "error_type": "Broken"})
+    assert sorted(rest.json()["jobs"]) == sorted([jobs[0], jobs[2]])
+    assert {engine.job_state(job) for job in jobs} == {"queued"}
+    assert caller.http.post(REPLAY, json={}).json()["jobs"] == []
+
+
+def test_many_letters_are_replayed_in_several_calls(caller: Caller, engine: Engine) -> None:
+    jobs = [failed(caller, engine) for _ in range(3)]
+    first = caller.http.post(REPLAY, json={"limit": 2}).json()
+    assert (len(first["jobs"]), first["more"]) == (2, True)
+    second = caller.http.post(REPLAY, json={"limit": 2}).json()
+    assert (len(second["jobs"]), second["more"]) == (1, False)
+    assert sorted(first["jobs"] + second["jobs"]) == sorted(jobs)
+
+
+def test_a_batchs_letters_are_replayed(caller: Caller, engine: Engine) -> None:
+    failed(caller, engine)
+    answer = submit(caller.http, "b", NOOP).json()
+    engine.fail(engine.next(), retry=False)
+    replayed = caller.http.post(REPLAY, json={"batch_id": answer["batch"]["id"]}).json()
+    assert replayed["jobs"] == [answer["jobs"][0]["id"]]
+
+
+def test_another_tenants_letters_stay(call: Any, engine: Engine) -> None:
+    owner, stranger = call(), call()
+    job = failed(owner, engine)
+    for body in ({}, {"job_id": job}):
+        assert stranger.http.post(REPLAY, json=body).json()["jobs"] == []
+    assert engine.job_state(job) == "failed"
+
+
+def test_bad_filters_are_refused(http: httpx.Client) -> None:
+    for body in ({"nope": 1}, {"limit": 0}, {"since": "yesterday"}):
+        problem(http.post(REPLAY, json=body), 400)
+    problem(http.post(REPLAY, json={"job_id": "nope"}), 404)
+    for body in REPLAY_EXAMPLES.values():
+        assert http.post(REPLAY, json=body).status_code == 202
+
+
+def test_a_batch_is_exported_page_by_page(caller: Caller, engine: Engine) -> None:
+    answer = submit(caller.http, "b", *keyed(3)).json()
+    url = f"/api/v1/batches/{answer['batch']['id']}/results"
+    engine.complete(engine.next(), {"answer": 1})
+    engine.fail(engine.next(), retry=False)
+    first = caller.http.get(url, params={"limit": 2}).json()
+    rest = caller.http.get(url, params={"limit": 2, "cursor": first["next"]}).json()
+    lines = {line["id"]: line for line in first["items"] + rest["items"]}
+    shown = [lines[job["id"]] for job in answer["jobs"]]
+    assert sorted(line["state"] for line in shown) == ["failed", "queued", "succeeded"]
+    (done,) = [line for line in shown if line["state"] == "succeeded"]
+    assert done["result"] == {"answer": 1}
+    assert all(line["result"] is None for line in shown if line is not done)
+    assert [line["labels"] for line in shown] == [{"i": str(i)} for i in range(3)]
+
+
+def test_another_tenants_results_are_not_there(call: Any) -> None:
+    owner, stranger = call(), call()
+    batch = submit(owner.http, "b", NOOP).json()["batch"]["id"]
+    problem(stranger.http.get(f"/api/v1/batches/{batch}/results"), 404)
+    problem(owner.http.get(f"/api/v1/batches/{new_id()}/results"), 404)
