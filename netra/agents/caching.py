@@ -68,14 +68,15 @@ def run(inputs: Inputs, params: CachingParams, context: Context) -> StageResult:
     if not curve.references:
         raise InsufficientData("no event says which blocks its prompt has", ["prefix_hashes"])
     capacities = sorted(set(_listed(params.capacities)))
-    found = policy_curves(curve, sample, policies, capacities, context)
+    at_knee = _knee(curve)
+    found = policy_curves(curve, sample, policies, capacities, at_knee, context)
     # One number where all requests agree, else how many requests have which.
     tokens = next(iter(block_tokens)) if len(block_tokens) == 1 else None
     memory, needs = _memory(params, tokens)
     of = Findings(
         curve=curve,
         found=found,
-        knee=_knee(curve),
+        knee=at_knee,
         block_tokens=tokens,
         memory=memory,
         memory_needs=needs,
@@ -125,7 +126,7 @@ def _content(of: Findings, params: CachingParams) -> dict[str, Any]:
     curve = of.curve
     figures = dict(_figures(of))
     places = _spread(curve.distinct, params.points)
-    chapter = section(of, places, figures)
+    chapter = section(of, places)
     return {
         "hit_ratio": of.found.asked,
         "references": curve.references,

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from netra.analysis.serving.known import known_model
+from netra.analysis.serving.specs import ModelSpec
 
 GIB = float(1 << 30)
 
@@ -51,9 +52,24 @@ def kv_memory(model: str, block_tokens: int, number_bytes: float) -> KvMemory:
         bytes_per_token=per_token,
         block_tokens=block_tokens,
         method=(
-            f"2 (keys and values) x {spec.layers} layers x {spec.kv_heads} heads x"
-            f" {spec.head_size} numbers x {number_bytes:g} bytes = {per_token:,.0f} bytes a token;"
+            f"{_numbers(spec)} x {number_bytes:g} bytes = {per_token:,.0f} bytes a token;"
             f" {block_tokens:,} tokens a block; GiB = 2^30 bytes"
         ),
         source=spec.source,
     )
+
+
+def _numbers(spec: ModelSpec) -> str:
+    """Which numbers a token has in the cache."""
+    layers = spec.layers - spec.windowed_layers
+    if spec.latent is not None:
+        held = f"({spec.latent.kv_rank} latent + {spec.latent.rotated} rotated numbers)"
+    else:
+        held = f"2 (keys and values) x {spec.kv_heads} heads x {spec.head_size} numbers"
+    beside = ""
+    if spec.windowed_layers:
+        beside = (
+            f" ({spec.windowed_layers} more layers keep a window of {spec.window:,} tokens of each"
+            " sequence, not counted here)"
+        )
+    return f"{layers} layers{beside} x {held}"

@@ -27,6 +27,8 @@ NAMES = {
 _CURVE_CAPACITIES = 24
 #: References that each curve's replays are of; longer traces are sampled.
 _CURVE_REFERENCES = 1_000_000
+#: They begin at this part of all blocks: what is smaller is no cache that anyone would run.
+_WIDEST = 3_000
 #: A sample says nothing of caches that hold fewer of its blocks.
 _LEAST_SAMPLED = 8
 
@@ -71,11 +73,13 @@ def policy_curves(
     sample: ReferenceSample | None,
     policies: Sequence[str],
     capacities: Sequence[int],
+    knee: int | None,
     context: Context,
 ) -> PolicyCurves:
     """LRU from its exact curve, every other policy by one replay a capacity.
 
     Args:
+        knee: a capacity that the drawn curves must have.
         sample: the references; None where LRU alone is asked for.
 
     Raises:
@@ -91,7 +95,7 @@ def policy_curves(
             curve_error=0.0,
         )  # fmt: skip
     whole, small = sample.references(), sample.references(limit=_CURVE_REFERENCES)
-    sizes = _sizes(curve.distinct, small)
+    sizes = _sizes(curve.distinct, small, knee)
     asked: dict[str, dict[str, float]] = {}
     curves: dict[str, list[float]] = {}
     steps = _Steps(context, len(others) * (len(capacities) + len(sizes)))
@@ -139,11 +143,12 @@ def _ratios(
     return references.hit_ratio(hits)
 
 
-def _sizes(distinct: int, sampled: SampledReferences) -> list[int]:
-    """Capacities evenly spaced on a logarithmic axis, up to all blocks."""
-    least = 1 if sampled.is_whole else _LEAST_SAMPLED / sampled.rate
+def _sizes(distinct: int, sampled: SampledReferences, knee: int | None) -> list[int]:
+    """Capacities evenly spaced on a logarithmic axis, up to all blocks, and the knee."""
+    least = max(1, distinct / _WIDEST) if sampled.is_whole else _LEAST_SAMPLED / sampled.rate
     spaced = np.geomspace(min(least, distinct), distinct, _CURVE_CAPACITIES)
-    return np.unique(np.rint(spaced).astype(np.int64)).tolist()
+    sizes = np.rint(spaced).astype(np.int64).tolist()
+    return sorted({*sizes, *([] if knee is None else [knee])})
 
 
 def _error(curve: LruCurve, sampled: SampledReferences, capacities: Sequence[int]) -> float:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import combinations
 from typing import Any
 
 from netra.agents.prefix_caching.memory import KvMemory
@@ -17,6 +18,9 @@ from netra.schemas.report import Chart, Mark, Section
 COLUMNS = ("ts", "prefix_hashes")
 #: Points of the LRU line in the chart.
 _LRU_POINTS = 80
+#: Lines closer than this are one on paper.
+_SAME_LINE = 0.002
+#: What one can run.
 _REAL = ("lru", "lfu", "sieve", "s3fifo")
 
 
@@ -37,18 +41,13 @@ class Findings:
     method: str
 
 
-def section(of: Findings, places: Sequence[int], figures: Mapping[str, Figure]) -> Section:
-    """The chapter `caching` of the report.
-
-    Args:
-        places: the capacities of the LRU line.
-        figures: the hit ratios as figures, by name.
-    """
+def section(of: Findings, places: Sequence[int]) -> Section:
+    """The chapter `caching` of the report; `places` are the capacities of the LRU line."""
     return Section(
         id="caching",
         title="Prefix caches",
         says=_says(of),
-        figures=(*_knee_figures(of), *figures.values()),
+        figures=tuple(_knee_figures(of)),
         tables=(_table(of),),
         charts=(chart(of, places),),
     )
@@ -69,27 +68,24 @@ def _says(of: Findings) -> str:
         f"; LRU hits {of.curve.hit_ratio(of.knee):.1%} with {size},"
         " the knee of its curve: beyond it more memory buys little"
     )
-    if of.found.sizes:
-        said += f". {_best_near_knee(of)}"
-    return said + "."
+    best = _best_at_knee(of, of.knee) if of.found.sizes else ""
+    return f"{said}. {best}." if best else f"{said}."
 
 
-def _best_near_knee(of: Findings) -> str:
-    """Which policy does best near the knee, and what the best possible one would do."""
-    knee = of.knee or 1
-    at = min(range(len(of.found.sizes)), key=lambda i: abs(of.found.sizes[i] - knee))
+def _best_at_knee(of: Findings, knee: int) -> str:
+    """Which policy does best at the knee, and what the best possible one would do."""
+    at = of.found.sizes.index(knee)
     ratios = {policy: curve[at] for policy, curve in of.found.curves.items()}
     real = {p: r for p, r in ratios.items() if p in _REAL}
-    size = f"At {of.found.sizes[at]:,} blocks"
-    said = ""
+    said: list[str] = []
     if len(real) > 1:
         best = max(real, key=lambda p: real[p])
-        said = f"{size} the best policy to run is {NAMES[best]} ({real[best]:.1%}"
-        said += f", LRU {real['lru']:.1%})" if "lru" in real and best != "lru" else ")"
+        others = ", ".join(f"{NAMES[p]} {r:.1%}" for p, r in real.items() if p != best)
+        said.append(f"of the policies to run {NAMES[best]} hits most ({real[best]:.1%}; {others})")
     if "belady" in ratios:
-        bound = f"no eviction policy can hit more than {ratios['belady']:.1%} there"
-        said = f"{said}; {bound}" if said else f"{size} {bound}".replace(" there", "")
-    return said
+        said.append(f"no policy at all can hit more than {ratios['belady']:.1%}")
+    text = " and ".join(said)
+    return f"With that capacity {text}" if text else ""
 
 
 def _knee_figures(of: Findings) -> list[Figure]:
@@ -115,7 +111,8 @@ def _knee_figures(of: Findings) -> list[Figure]:
 
 def chart(of: Findings, places: Sequence[int]) -> Chart:
     """A line for each policy, the best possible one dashed, and the knee."""
-    few = _thinned(places, _LRU_POINTS)
+    least = of.found.sizes[0] if of.found.sizes else 1
+    few = _thinned([p for p in places if p >= least], _LRU_POINTS)
     series: list[dict[str, Any]] = [
         {"name": NAMES["lru"], "x": few, "y": of.curve.at(few).tolist()}
     ]
@@ -126,6 +123,8 @@ def chart(of: Findings, places: Sequence[int]) -> Chart:
         series.append(line | {"style": "dashed"} if policy == "belady" else line)
     unlimited = of.curve.hit_ratio(of.curve.distinct)
     caption = f"No capacity hits more than {unlimited:.1%}: the rest are first references."
+    if alike := _alike(of.found.curves):
+        caption += f" {alike} are the same line here."
     if of.found.curve_rate < 1:
         caption += (
             f" LRU is exact; the other lines rest on {of.found.curve_rate:.2%} of the blocks"
@@ -137,12 +136,20 @@ def chart(of: Findings, places: Sequence[int]) -> Chart:
         title="Prefix cache: hit ratio by capacity and eviction policy",
         kind="line",
         x_label="capacity, blocks",
-        y_label="block references that hit, share",
+        y_label="share of block references that hit",
         x_scale="log",
         series=tuple(series),
         caption=caption,
         marks=marks,
     )
+
+
+def _alike(curves: Mapping[str, Sequence[float]]) -> str:
+    """Two policies whose lines cannot be told apart."""
+    for a, b in combinations(curves, 2):
+        if max(abs(x - y) for x, y in zip(curves[a], curves[b], strict=True)) < _SAME_LINE:
+            return f"{NAMES[a]} and {NAMES[b]}"
+    return ""
 
 
 def _knee_label(of: Findings) -> str:
