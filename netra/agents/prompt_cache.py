@@ -12,6 +12,7 @@ from netra.agents.base import Context, Inputs, StageResult
 from netra.agents.columns import Codes, Floats
 from netra.agents.model_codes import model_name
 from netra.agents.profiling.sourced import Sourced
+from netra.agents.prompt_caching.chosen import chosen
 from netra.agents.prompt_replay import (
     NONE,
     POLICIES,
@@ -20,6 +21,7 @@ from netra.agents.prompt_replay import (
     PromptRequests,
     replay,
 )
+from netra.agents.prompt_sample import PromptSample
 from netra.analysis.prompt_cost import sums_by_group
 from netra.catalog.listed.caching import PROMPT_COLUMNS
 from netra.catalog.params import PromptCacheParams
@@ -53,7 +55,8 @@ def run(inputs: Inputs, params: PromptCacheParams, context: Context) -> StageRes
         InsufficientData: no request can be replayed and priced; names what is missing.
         StageCancelled: the stage was asked to stop.
     """
-    requests = replay(inputs, params, context)
+    sample = PromptSample()
+    requests = replay(inputs, params, context, sample)
     sourced = Sourced(inputs.workload.id, _filter(params))
     figures = _figures(requests, params, sourced)
     content = {
@@ -74,6 +77,7 @@ def run(inputs: Inputs, params: PromptCacheParams, context: Context) -> StageRes
         "assumptions": list(ASSUMPTIONS),
         "figures": {name: msgspec.to_builtins(figure) for name, figure in figures.items()},
     }
+    content |= chosen(requests, sample, params, sourced, context)
     return StageResult(content=content)
 
 

@@ -20,6 +20,7 @@ import pyarrow.compute as pc
 from netra.agents.base import Context, Inputs
 from netra.agents.columns import Codes, Floats, Mask, Vocabulary, numbers, times
 from netra.agents.model_codes import Model, ModelCodes, model_name
+from netra.agents.prompt_sample import PromptSample
 from netra.agents.rates import RequestRates
 from netra.analysis.block_ids import BlockIds
 from netra.analysis.prompt_cost import prompt_costs
@@ -87,13 +88,26 @@ class PromptRequests:
     excluded: int
     #: The prices that were used, for a report.
     prices: dict[str, Any]
+    #: Who shares a cache, USD per million tokens (columns as in `catalog.prices.RATE_NAMES`),
+    #: tokens of a block; shapes (n,), (n, 5), (n,). Only where prompts are kept.
+    caches: Codes | None = None
+    rates: Floats | None = None
+    block_tokens: Floats | None = None
 
     def __len__(self) -> int:
         return len(self.times_us)
 
 
-def replay(inputs: Inputs, params: PromptCacheParams, context: Context) -> PromptRequests:
+def replay(
+    inputs: Inputs,
+    params: PromptCacheParams,
+    context: Context,
+    keep: PromptSample | None = None,
+) -> PromptRequests:
     """Replays all events.
+
+    Args:
+        keep: takes the prompts of all requests that the result has, by their place in it.
 
     Raises:
         InsufficientData: no event can be replayed and priced; names what is missing.
@@ -101,7 +115,7 @@ def replay(inputs: Inputs, params: PromptCacheParams, context: Context) -> Promp
     """
     supply = inputs.supply or SupplyCatalog()
     day = params.price_date or (None if inputs.workload.anchored else supply.as_of)
-    replayer = _Replayer(params, RequestRates(supply, day))
+    replayer = _Replayer(params, RequestRates(supply, day), keep)
     read = 0
     for batch in inputs.events():
         if context.cancelled():
@@ -114,8 +128,12 @@ def replay(inputs: Inputs, params: PromptCacheParams, context: Context) -> Promp
 
 
 class _Replayer:
-    def __init__(self, params: PromptCacheParams, rates: RequestRates) -> None:
+    def __init__(
+        self, params: PromptCacheParams, rates: RequestRates, keep: PromptSample | None
+    ) -> None:
         self._params = params
+        self._sample = keep
+        self._count = 0
         self._rates = rates
         lifetimes = [p.lifetime_us for p in POLICIES if p.lifetime_us is not None]
         self._cache = TtlCache(lifetimes)
@@ -142,17 +160,19 @@ class _Replayer:
         lists = batch.column("prefix_hashes")
         tokens = {name: numbers(batch, name) for name in ("input_tokens", "output_tokens")}
         block_tokens = numbers(batch, "block_tokens")
+        caches = self._share(sessions, models)
         alive = self._cache.extend(
-            at,
-            self._share(sessions, models),
-            np.asarray(lists.flatten(), np.uint64),
-            _offsets(lists),
+            at, caches, np.asarray(lists.flatten(), np.uint64), offsets_of(lists)
         )
         rates = self._rates.of(self._models.names, models, at, tokens["input_tokens"])
-        no_blocks = np.diff(_offsets(lists)) == 0
+        no_blocks = np.diff(offsets_of(lists)) == 0
         keep = self._known(no_blocks, block_tokens, tokens, models, rates)
         of_cache = hit_tokens(alive, block_tokens, tokens["input_tokens"])
         hits = np.concatenate([np.zeros((1, batch.num_rows)), of_cache])
+        extra: dict[str, npt.NDArray[Any]] = {}
+        if self._sample is not None:
+            self._sample_prompts(self._sample, lists, keep, sessions, caches)
+            extra = {"caches": caches, "rates": rates.T, "block_tokens": block_tokens}
         self._keep(
             keep,
             rows=rows,
@@ -163,6 +183,7 @@ class _Replayer:
             **tokens,
             hit_tokens=hits,
             cost_usd=_costs(tokens, hits, rates),
+            **extra,
         )
 
     def requests(self) -> PromptRequests:
@@ -170,6 +191,8 @@ class _Replayer:
         if not self._kept or not sum(len(part) for part in self._kept["times_us"]):
             raise InsufficientData(*self._why_none())
         kept = {name: np.concatenate(parts, axis=-1) for name, parts in self._kept.items()}
+        if "rates" in kept:
+            kept["rates"] = kept["rates"].T
         return PromptRequests(
             **kept,
             feature_names=self._features.texts,
@@ -178,6 +201,22 @@ class _Replayer:
             excluded=self._excluded,
             prices=self._rates.as_json(),
         )
+
+    def _sample_prompts(
+        self,
+        sample: PromptSample,
+        lists: pa.ListArray,
+        keep: Mask,
+        sessions: Codes,
+        caches: Codes,
+    ) -> None:
+        kept = lists.filter(pa.array(keep))
+        rows = np.arange(self._count, self._count + len(kept))
+        self._count += len(kept)
+        # Requests of no session go with those that they share a cache with.
+        together = np.where(sessions >= 0, sessions, -2 - caches)[keep].astype(np.int32)
+        blocks = np.asarray(kept.flatten(), np.uint64)
+        sample.add(rows, together, blocks, np.diff(offsets_of(kept)))
 
     def _why_none(self) -> tuple[str, list[str]]:
         if not self._events:
@@ -238,7 +277,7 @@ def top_level(batch: pa.RecordBatch) -> Mask:
     return np.asarray(pc.fill_null(pc.equal(subagent, "false"), False), dtype=bool)
 
 
-def _offsets(lists: pa.ListArray) -> npt.NDArray[np.int64]:
+def offsets_of(lists: pa.ListArray) -> npt.NDArray[np.int64]:
     """Where each list begins among the flattened values; shape (rows + 1,)."""
     offsets = np.zeros(len(lists) + 1, np.int64)
     lengths = pc.fill_null(pc.list_value_length(lists), 0)

@@ -51,5 +51,11 @@ class PromptCacheParams(Params, frozen=True, kw_only=True):
     #: The day whose prices hold for all requests; by default each one's own day, or today where
     #: the trace has relative times.
     price_date: date | None = None
+    #: Random halves of the sessions that a choice of lifetimes is learned and verified on.
+    splits: Annotated[int, Meta(ge=1, le=500)] = 50
+    #: The least saving worth a lifetime of its own for a model or feature, as a share of the cost.
+    min_gain_share: Annotated[float, Meta(ge=0, le=1)] = 0.01
+    #: Decides which sessions are in which half; None: the stage's own.
+    seed: Annotated[int, Meta(ge=0)] | None = None
     #: Rows of each breakdown; the rest is added up in one more.
     rows: Annotated[int, Meta(ge=1, le=100)] = 30

@@ -1,0 +1,1 @@
+"""The parts of the agent `prompt-cache` that choose how prompts are to be cached."""
