@@ -27,7 +27,7 @@ _OPTIONS = (
     ("ttl_5m", "5 minutes"),
     ("ttl_1h", "1 hour"),
     ("chosen", "as learned on the other half"),
-    ("hindsight", "the better of the two for each session, in hindsight"),
+    ("hindsight", "best of each session, hindsight"),
 )
 _FEATURES = {
     "position": "from request {0:.0f} of a session on",
