@@ -3,7 +3,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help install demo test lint bench bench-ingest bench-lru bench-jobs bench-demand bench-serving lock clean
+.PHONY: help install demo test test-slow lint bench bench-ingest bench-lru bench-jobs bench-demand bench-serving lock clean
 
 BIN := .venv/bin
 STAMP := .venv/.installed
@@ -40,6 +40,9 @@ lint: $(STAMP) ## Style, types and import contracts
 
 test: lint ## Everything that must pass: lint, then all tests
 	$(BIN)/pytest
+
+test-slow: $(STAMP) ## The long forms of tests that make test takes a part of
+	@$(BIN)/pytest -m slow
 
 bench: $(STAMP) ## All benchmarks in one run; the last line is one JSON object
 	@$(BIN)/python -m benchmarks.all

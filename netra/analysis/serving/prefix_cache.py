@@ -1,12 +1,17 @@
 """What a rank's KV cache still holds of a prompt: vLLM's prefix caching, a segment at a time.
 
-Source: the behaviour of vLLM's `kv_cache_manager.py` and `block_pool.py` (`vllm/v1/core`). A
-request that is admitted holds the longest beginning of its prompt that is in the cache, together
-with whoever else does, and takes new blocks for the rest. What was found is not computed, except
-that the last token always is. Blocks count as cached once they are scheduled to be computed. A
-block that nobody holds any more joins the end of the queue of free blocks with its content, the
-last one of a sequence first; it loses its content when it is taken from the front. A block that is
-computed although it is cached (the last one of a prompt) exists twice from then on.
+Source: vLLM's `KVCacheManager.get_computed_blocks` and `allocate_slots` and its `BlockPool`
+(`vllm/v1/core`: `kv_cache_manager.py`, `block_pool.py`); the tests compare it with a twin of those
+that goes block by block. A request that is admitted holds the longest beginning of its prompt that
+is in the cache, together with whoever else does, and takes new blocks for the rest. What was found
+is not computed, except that the last token always is. Blocks count as cached once they are
+scheduled to be computed. A block that nobody holds any more joins the end of the queue of free
+blocks with its content, the last one of a sequence first; it loses that when it is taken from the
+front.
+A block that is computed although it is cached (the last one of a prompt) exists twice from then on.
+Generated blocks are found by the sequence that generated them, if it was preempted, but by no other
+request: vLLM would find them in the next turn of a conversation, whose prompt repeats them, but
+which blocks of a prompt are an earlier one's output is not recorded.
 
 What a sequence held before, somebody may hold only with all that comes before it: so in the queue
 the end of a prompt is in front of its beginning, and of each segment the end is lost first.

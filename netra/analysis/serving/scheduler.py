@@ -1,20 +1,30 @@
 """What one rank runs in its next step, as vLLM v1 decides it; each function is one of its rules.
 
-Source: the behaviour of vLLM 0.19 (`vllm/v1/core/sched`): sequences that generate come first;
-then the prompt that is read in part; then the queue in order, as far as slots, the token budget
-and the KV cache reach, and only into room for the whole prompt. If the sequences that generate
-need more blocks than are free, the newest is preempted: its blocks are freed, it goes to the head
-of the queue, and what it had generated is read again together with its prompt.
+Source: vLLM's `Scheduler.schedule` (`vllm/v1/core/sched/scheduler.py`, first come, first served):
+running sequences come first, in the order of admission, those that generate and then the prompt
+that is read in part; then the queue in order, as far as slots, the token budget and the KV cache
+reach, and not at all in a step that preempts. If the running ones need more blocks than are free,
+the newest is preempted: its blocks are freed, it goes to the head of the queue, and what it had
+generated is read again together with its prompt. A request is admitted only into room for its
+whole prompt: `scheduler_reserve_full_isl`, which is on unless told otherwise (vLLM's pull request
+37307 of March 2026; the vLLM 0.19.0 of the runs in the tests records it as on).
 
 The list of free blocks is a queue: freed ones join its end, a sequence's last block first, and
 keep their content until they are taken. A preempted sequence therefore finds its first blocks
 again, unless more blocks were taken since than lay before them. Those preempted later are ahead in
 the queue of requests and behind in the list of blocks, so that counting what was taken is exact.
+With block hashes, blocks are told apart (`prefix_cache`).
 
 At most one prompt is ever read in part, and it is the newest request: the next one gets tokens
-only once it has all it asks for. Blocks for a whole prompt are taken when it is admitted.
+only once it has all it asks for.
 
-Costs: O(1) a rank, O(log n) for each request that starts or ends, O(n) for a preemption.
+Where this differs from vLLM: blocks for a whole prompt are taken when it is admitted, not with each
+part of it (whoever lacks them in between preempts that prompt, in either case); all blocks are
+usable, where vLLM keeps one back as a null block; and a sequence's last block, which has no hash
+until it is full, is not put in front of the free ones, as vLLM does since 0.24.
+
+Costs: O(1) a rank, O(log n) for each request that starts or ends, O(n) for a preemption; with block
+hashes O(segments of its path) more for each of these.
 """
 
 from __future__ import annotations
