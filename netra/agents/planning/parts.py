@@ -17,6 +17,8 @@ from netra.analysis.split import Split, sessions_begin_at_zero, split_by_session
 #: Lengths of time blocks, seconds: the longest one that leaves enough blocks is taken, as longer
 #: ones keep more of how requests near each other resemble each other.
 _LENGTHS = ((3600, "hours"), (600, "10-minute blocks"), (60, "minutes"), (1, "seconds"))
+#: The shortest block of time, seconds: a verify part with fewer of these has no interval.
+SHORTEST_BLOCK_S = _LENGTHS[-1][0]
 _ENOUGH_BLOCKS = 15
 #: More blocks than this make an interval no better, and the draws slower.
 MOST_BLOCKS = 5000

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from netra.agents.planning.parts import SHORTEST_BLOCK_S
 from netra.agents.selection import in_words
 from netra.agents.triaging.names import Resolved
 from netra.agents.triaging.survey import Survey
@@ -13,7 +14,6 @@ from netra.analysis.bootstrap import MIN_BLOCKS
 from netra.schemas.figure import Status
 from netra.schemas.goal import Constraint, Objective
 
-_HOUR_US = 3_600_000_000
 #: The share of the traffic that a backtest verifies on.
 _VERIFY_SHARE = 0.3
 #: What each metric is computed from.
@@ -132,14 +132,18 @@ class Support:
     def _backtest(self, plan: Verdict) -> Verdict:
         if plan.status != "ok":
             return plan
+        # The backtest takes sessions, or the longest stretches of time that are enough blocks.
         least = round(MIN_BLOCKS / _VERIFY_SHARE) + 1
+        least_s = least * SHORTEST_BLOCK_S
         first, last = self.survey.first_us or 0, self.survey.last_us or 0
-        hours = (last - first) / _HOUR_US
-        if hours >= least or self.survey.sessions >= least:
+        seconds = (last - first) / 1_000_000
+        events, sessions = self.survey.events, self.survey.sessions
+        if events >= least and (seconds >= least_s or sessions >= least):
             return Verdict()
         need = (
-            f"at least {least} hours of traffic (there are {hours:.1f}) or {least} sessions"
-            f" (there are {self.survey.sessions}): {MIN_BLOCKS} blocks to verify on"
+            f"at least {least} requests (there are {events}) over {least_s} seconds or more"
+            f" (there are {seconds:.0f}) or in {least} sessions (there are {sessions}):"
+            f" {MIN_BLOCKS} blocks to verify on"
         )
         return Verdict("insufficient_data", (need,))
 

@@ -1,10 +1,14 @@
 from __future__ import annotations
 
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, cast
 
+import numpy as np
 import pytest
 
 from netra.agents.base import QuietContext
+from netra.agents.planning.parts import time_blocks
+from netra.analysis.bootstrap import MIN_BLOCKS
 from netra.catalog.supply import SupplyCatalog
 from netra.errors import StageCancelled
 from tests.unit.agents.workloads import AS_OF, HOUR_US, MONDAY_US, run_agent
@@ -95,11 +99,21 @@ def test_one_lever_is_enough_for_a_plan():
 
 
 def test_a_backtest_needs_blocks_to_verify_on():
-    ts = [MONDAY_US + i * 60_000_000 for i in range(60)]
+    ts = [MONDAY_US + i * 500_000 for i in range(60)]
     support = triage(ts=ts)["support"]["backtest"]
     assert support["status"] == "insufficient_data"
-    assert "34 hours" in support["needs"][0]
+    assert "34 seconds or more (there are 30)" in support["needs"][0]
     assert "34 sessions (there are 12)" in support["needs"][0]
+
+
+def test_an_hour_of_requests_is_enough_for_a_backtest_as_the_backtest_itself_says():
+    """The backtest draws from minutes where there are not hours enough."""
+    ts = [MONDAY_US + i * 60_000_000 for i in range(60)]
+    assert triage(ts=ts)["support"]["backtest"]["status"] == "ok"
+    verified = np.array([t for t in ts if t > ts[0] + 0.7 * (ts[-1] - ts[0])])
+    traffic = SimpleNamespace(times_us=verified)
+    blocks = time_blocks(cast(Any, traffic), np.ones(len(verified), bool))
+    assert blocks.count >= MIN_BLOCKS
 
 
 def test_models_without_a_price_are_named():
