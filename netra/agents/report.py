@@ -27,7 +27,10 @@ from netra.schemas.report import Chart, Report
 _CHARTED = ("backtest", "plan", "caching", "profile")
 _MOST_CHARTS = 10
 #: What is shown of the profile at the top where there is nothing to recommend.
-_HEADLINE = ("cost_list", "requests", "latency_p95", "input_tokens", "output_tokens", "error_rate")
+_HEADLINE = (
+    *("cost_recorded", "cost_list", "requests", "latency_p95"),
+    *("input_tokens", "output_tokens", "error_rate"),
+)
 _MOST_HEADLINES = 4
 
 
@@ -149,7 +152,9 @@ def _headline(found: _Found) -> tuple[Figure, ...]:
     # What is not known is in the tables below; up here it would be in the way.
     known.sort(key=lambda f: f.status != "ok")
     shown += [f for f in known if f.label not in {s.label for s in shown}]
-    return tuple(shown[:_MOST_HEADLINES])
+    # What was paid and what the list says belong together.
+    most = _MOST_HEADLINES + ("cost_recorded" in profiled)
+    return tuple(shown[:most])
 
 
 def _profile(profile: Mapping[str, Any]) -> dict[str, Any]:

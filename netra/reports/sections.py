@@ -21,6 +21,7 @@ _BADGES = {
     "met": "good",
     "answered": "good",
     "not_met": "bad",
+    "given": "open",
     "insufficient_data": "open",
     "not_supported": "open",
 }

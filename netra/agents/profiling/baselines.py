@@ -11,7 +11,7 @@ from netra.agents.columns import Floats
 from netra.agents.profiling.distributions import error_rate
 from netra.agents.profiling.sourced import LEVEL, Sourced, as_json
 from netra.agents.profiling.traffic import Traffic
-from netra.agents.profiling.usage import cost_needs
+from netra.agents.profiling.usage import cost_needs, of_part
 from netra.agents.selection import in_words
 from netra.analysis.mean import mean
 from netra.analysis.percentiles import quantiles
@@ -28,13 +28,16 @@ def goal_baselines(
     entries: list[dict[str, Any]] = []
     for kind, stated in (("objective", goal.objectives), ("constraint", goal.constraints)):
         for index, one in enumerate(stated):
-            figure = baseline(one.metric, one.where, traffic, sourced, cost_method)
+            figure, basis = baseline(one.metric, one.where, traffic, sourced, cost_method), ""
+            if one.metric == "cost" and figure.status == "ok":
+                basis = _cost_basis(one.where, traffic)
             entries.append(
                 {
                     "kind": kind,
                     "index": index,
                     **{k: v for k, v in as_json(one).items() if v is not None},
                     "baseline": as_json(figure),
+                    "basis": basis,
                 }
             )
     return entries
@@ -75,11 +78,23 @@ def baseline(
 def _cost(
     label: str, where: Mapping[str, Any], traffic: Traffic, of: Sourced, cost_method: str
 ) -> Figure:
+    paid, events = _values("cost_usd", where, traffic), _count(where, traffic)
+    if len(paid) == events:
+        return of.exact(label, float(paid.sum()), "USD", events, "sum of cost_usd", "cost_usd")
     costs = _values("list_cost_usd", where, traffic)
     columns = ("model", "input_tokens", "output_tokens")
     if not len(costs):
         return of.missing(label, "USD", cost_needs(traffic), *columns)
     return of.exact(label, float(costs.sum()), "USD", len(costs), cost_method, *columns)
+
+
+def _cost_basis(where: Mapping[str, Any], traffic: Traffic) -> str:
+    """What today's cost is the sum of, for its label."""
+    events = _count(where, traffic)
+    if len(_values("cost_usd", where, traffic)) == events:
+        return ", as recorded"
+    priced = len(_values("list_cost_usd", where, traffic))
+    return ", at list prices" + of_part(priced, events, "have a price")
 
 
 def _unit(metric: str) -> str:

@@ -37,6 +37,7 @@ SAMPLED: dict[str, npt.DTypeLike] = {
     "output_tokens": np.float32,
     "quality": np.float64,
     "list_cost_usd": np.float64,
+    "cost_usd": np.float64,
     "failed": np.float32,
 }
 #: Statuses of a request that was answered.

@@ -54,8 +54,9 @@ def usage_figures(traffic: Traffic, sourced: Sourced, cost_method: str) -> dict[
     figures["cost_list"] = _list_cost(traffic, sourced, cost_method, totals)
     if known["cost_usd"]:
         method = f"sum of cost_usd over the {known['cost_usd']:,} events on which it is known"
+        label = "Recorded cost" + of_part(known["cost_usd"], events, "record it")
         figures["cost_recorded"] = sourced.exact(
-            "Recorded cost", totals["cost_usd"], "USD", known["cost_usd"], method, "cost_usd"
+            label, totals["cost_usd"], "USD", known["cost_usd"], method, "cost_usd"
         )
     cached, read = totals["cached_input_tokens"], totals["input_tokens"]
     if known["cached_input_tokens"] and read:
@@ -77,10 +78,16 @@ def _list_cost(traffic: Traffic, sourced: Sourced, method: str, totals: dict[str
         return sourced.missing(
             label, "USD", cost_needs(traffic), "model", "input_tokens", "output_tokens"
         )
+    label += of_part(priced, traffic.events, "have a price")
     if priced < traffic.events:
         method = f"{method}; {traffic.events - priced:,} of {traffic.events:,} events left out:"
         method += " no price or no token counts"
     return sourced.exact(label, totals["list_cost_usd"], "USD", priced, method, "model", *TOKENS)
+
+
+def of_part(known: int, events: int, what: str) -> str:
+    """Where a sum is of a part of the requests, its label has to say so; else nothing."""
+    return f" of the {known:,} of {events:,} requests that {what}" if known < events else ""
 
 
 def cost_needs(traffic: Traffic) -> list[str]:

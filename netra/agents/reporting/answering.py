@@ -93,13 +93,14 @@ def _nothing_to_do(plan: Mapping[str, Any], profile: Mapping[str, Any]) -> str:
 def _known(profile: Mapping[str, Any]) -> str:
     """Requests, tokens and cost in a sentence."""
     parts: list[str] = []
-    for name in ("requests", "input_tokens", "output_tokens", "cost_list"):
+    for name in ("requests", "input_tokens", "output_tokens", "cost_recorded", "cost_list"):
         raw = profile.get("figures", {}).get(name)
         figure = msgspec.convert(raw, Figure) if raw else None
         if figure is None or figure.value is None:
             continue
         text = format_value(figure.value, figure.unit)
         parts.append({"input_tokens": f"{text} of input", "output_tokens": f"{text} of output",
+                      "cost_recorded": f"{text} of recorded cost",
                       "cost_list": f"{text} at list prices"}.get(name, text))  # fmt: skip
     return f"It holds {', '.join(parts)}." if parts else ""
 
@@ -109,6 +110,7 @@ def _goal_sentence(items: Sequence[Mapping[str, Any]]) -> str:
     words = {
         "met": "Met",
         "not_met": "Not met",
+        "given": "Taken as given",
         "insufficient_data": "Cannot be said from this workload",
         "not_supported": "Not supported yet",
     }
@@ -121,8 +123,10 @@ def _goal_sentence(items: Sequence[Mapping[str, Any]]) -> str:
 
 
 def _named(item: Mapping[str, Any]) -> str:
-    """The objective or constraint, with what it lacks."""
-    return f"{item['text']} (needs {_listed(item['needs'])})" if item["needs"] else item["text"]
+    """The objective or constraint, with what it lacks or what its verdict rests on."""
+    if item["needs"]:
+        return f"{item['text']} (needs {_listed(item['needs'])})"
+    return f"{item['text']} ({item['basis']})" if item.get("basis") else item["text"]
 
 
 def _listed(needs: Sequence[str]) -> str:

@@ -65,7 +65,7 @@ class Evidence:
         for entry in self.today:
             if (entry["kind"], entry["index"]) == (kind, index):
                 figure = msgspec.convert(entry["baseline"], Figure)
-                return msgspec.structs.replace(figure, label=label)
+                return msgspec.structs.replace(figure, label=label + entry.get("basis", ""))
         need = "a profile stage in the pipeline (the pipeline `optimize` has one)"
         return missing(need, unit=unit_of(metric), label=label)
 
@@ -166,11 +166,13 @@ def _no_savings(savings: Sequence[Assumed], today: Figure, evidence: Evidence) -
 
 
 def _usage(objective: Objective, today: Figure) -> Verdict:
-    note = "Usage is not Netra's to change: the cost above is that of the grown usage."
-    needs = ("the rate limits of the models, to say whether they hold",)
-    if objective.change is None:
-        note, needs = "Usage is not Netra's to change.", ()
-    return Verdict(status="insufficient_data", note=note, figures=(today,), needs=needs)
+    note = "Usage is not Netra's to change."
+    if objective.change is not None:
+        note = (
+            "Usage is not Netra's to change: changes of cost are those of the grown usage. Whether"
+            " the models' rate limits hold it cannot be said without those limits."
+        )
+    return Verdict(status="given", note=note, figures=(today,))
 
 
 def _item(
@@ -185,6 +187,7 @@ def _item(
         "status": verdict.status,
         "note": _sentence(verdict.note),
         "needs": list(verdict.needs),
+        "basis": verdict.basis,
         "figures": [msgspec.to_builtins(f) for f in verdict.figures],
     }
 

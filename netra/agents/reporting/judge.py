@@ -11,7 +11,8 @@ from netra.reports.formatting import format_value
 from netra.schemas.figure import Figure
 from netra.schemas.goal import Constraint, Objective
 
-Met = Literal["met", "not_met", "insufficient_data", "not_supported"]
+#: `given`: it is not Netra's to change, and the rest of the goal is judged under it.
+Met = Literal["met", "not_met", "given", "insufficient_data", "not_supported"]
 
 #: Metrics that no lever of this plan can change: the same prompts reach the same models.
 UNTOUCHED = ("quality", "error_rate")
@@ -25,6 +26,8 @@ class Verdict:
     note: str = ""
     figures: tuple[Figure, ...] = ()
     needs: tuple[str, ...] = field(default=())
+    #: What a verdict rests on that was not computed, in a few words.
+    basis: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -123,10 +126,14 @@ def judge_no_worse(constraint: Constraint, today: Figure, *, changes: bool) -> V
         why = "the plan changes no prompt, no model and no output"
     else:
         why = "reading a prompt from a cache computes less than reading it anew"
-    note = f"{name} is no worse by construction: {why}."
-    if today.status != "ok":
-        note += f" Today's {name} is not known."
-    return Verdict(status="met", note=note, figures=(today,))
+    if today.status == "ok":
+        value = format_value(today.value, today.unit)
+        note = f"{name} is {value} today, and no worse by construction: {why}."
+        basis = f"by construction; {value} today"
+    else:
+        note = f"{name} is no worse by construction: {why}. What it is today is not recorded."
+        basis = "by construction; not recorded today"
+    return Verdict(status="met", note=note, figures=(today,), basis=basis)
 
 
 def judge_memory_taken(constraint: Constraint, today: Figure) -> Verdict:

@@ -85,8 +85,8 @@ def _forecast(
     needs: list[str] = []
     said: list[str] = []
     if "cost" in asked:
-        now = _profiled(profile, "cost_list", "USD")
-        figures += [now, _grown(now, growth, "Cost at list prices")]
+        now = _cost_today(profile)
+        figures += [now, _grown(now, growth, now.label)]
         daily = _profiled(profile, "cost_per_day", "USD/day")
         if daily.status == "ok":
             figures.append(_grown(daily, growth, "Cost per day"))
@@ -94,7 +94,7 @@ def _forecast(
         if now.value is not None:
             grown = format_value(now.value * (1 + growth), "USD")
             said.append(
-                f"Cost at list prices goes from {format_value(now.value, 'USD')} to {grown} for as"
+                f"{now.label} goes from {format_value(now.value, 'USD')} to {grown} for as"
                 " long a time, if the new requests are like the old ones."
             )
     if "rate_limits" in asked:
@@ -121,6 +121,15 @@ def _forecast(
         figures=tuple(figures),
         needs=tuple(dict.fromkeys(needs)),
     )
+
+
+def _cost_today(profile: Mapping[str, Any]) -> Figure:
+    """What was paid where every request records it, else the cost at list prices."""
+    paid = _profiled(profile, "cost_recorded", "USD")
+    requests = _profiled(profile, "requests", "requests")
+    if paid.status == "ok" and paid.n == requests.n:
+        return paid
+    return _profiled(profile, "cost_list", "USD")
 
 
 def _grown(figure: Figure, growth: float, label: str) -> Figure:

@@ -139,6 +139,7 @@ def test_unpriced_events_are_left_out_and_counted():
     figure = content["figures"]["cost_list"]
     assert (figure["value"], figure["n"]) == (pytest.approx(LARGE), 500)
     assert "1,500 of 2,000 events left out" in figure["method"]
+    assert figure["label"] == ("Cost at list prices of the 500 of 2,000 requests that have a price")
     assert content["data_quality"]["unpriced_models"][0]["model"] == "no-such-model"
     assert content["data_quality"]["priced_events"] == 500
     assert table(content, "usage_by_model")["no-such-model"]["list_cost"] is None
@@ -267,3 +268,21 @@ def test_progress_is_told():
     context = QuietContext()
     run_agent("profile", events(), context=context)
     assert context.ticks[-1] == (0.8, "2,000 events read")
+
+
+def test_what_was_paid_stands_for_today_where_every_request_records_it():
+    paid = [0.5] * ROWS
+    content = profile("Cut cost by 10 %; cost at most $100 per day", cost_usd=paid)
+    today = [entry for entry in content["goal"] if entry["metric"] == "cost"]
+    assert [entry["baseline"]["value"] for entry in today] == [0.5 * ROWS] * len(today)
+    assert {entry["basis"] for entry in today} == {", as recorded"}
+    assert content["figures"]["cost_recorded"]["label"] == "Recorded cost"
+
+
+def test_what_is_paid_for_a_part_is_of_a_part_and_not_what_today_costs():
+    content = profile("Cut cost by 10 %", cost_usd=[0.5] * 10 + [None] * (ROWS - 10))
+    recorded = content["figures"]["cost_recorded"]
+    assert recorded["label"] == "Recorded cost of the 10 of 2,000 requests that record it"
+    (today,) = content["goal"]
+    assert today["baseline"]["value"] == pytest.approx(LARGE + SMALL)
+    assert today["basis"] == ", at list prices"

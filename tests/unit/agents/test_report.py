@@ -119,6 +119,34 @@ class TestGoal:
         assert item["figures"][0]["status"] == "insufficient_data"
 
     @pytest.mark.parametrize(
+        ("latency", "basis"),
+        [(800.0, "by construction; 800 ms today"), (None, "by construction; not recorded today")],
+    )
+    def test_no_worse_by_construction_says_so_with_what_it_is_today(
+        self, latency: float | None, basis: str
+    ) -> None:
+        events = sessions(40, gap_us=20 * MINUTE_US, latency_ms=latency).in_order()
+        found = run_job(events, goal="Cut cost by 20 %; p95 latency no worse")
+        item = found.item("latency")
+        assert (item["status"], plain(item["basis"])) == ("met", basis)
+        assert f"p95 latency no worse ({basis})" in plain(report_of(found).answer)
+
+    def test_usage_is_given_and_not_netras_to_change(self) -> None:
+        found = run_job(repeating(), goal="Cost −20 %, usage +30 %", params=STATED)
+        item = found.item("usage")
+        assert (item["status"], item["needs"]) == ("given", [])
+        assert "not Netra's to change" in item["note"]
+        assert "Taken as given: usage +30 %." in plain(report_of(found).answer)
+
+    def test_recorded_cost_leads_and_list_prices_stand_beside_it(self) -> None:
+        events = repeating()
+        events["cost_usd"] = [0.25] * len(events["ts"])
+        report = report_of(run_job(events, goal="Which of the agent's tools should switch model?"))
+        labels = [f.label for f in report.headline]
+        at = labels.index("Recorded cost")
+        assert labels[at + 1] == "Cost at list prices"
+
+    @pytest.mark.parametrize(
         ("latency", "status"), [(100.0, "met"), (900.0, "not_met"), (None, "insufficient_data")]
     )
     def test_a_latency_bound_is_judged_by_what_it_is_today(
@@ -173,7 +201,7 @@ class TestScenarios:
         assert report.goal["items"]
         for item in report.goal["items"]:
             assert item["status"] in (
-                "met", "not_met", "answered", "insufficient_data", "not_supported",
+                "met", "not_met", "given", "answered", "insufficient_data", "not_supported",
             )  # fmt: skip
             if item["status"] == "insufficient_data":
                 assert item["needs"], item
