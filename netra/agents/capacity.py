@@ -20,8 +20,8 @@ from netra.agents.capacity_planning.fleets import (
 )
 from netra.agents.capacity_planning.hardware import (
     Hardware,
+    calibration_from,
     find_hardware,
-    known_calibration,
     named_model,
 )
 from netra.agents.capacity_planning.manifests import (
@@ -35,7 +35,7 @@ from netra.agents.capacity_planning.searching import FIT, WHOLE, Question
 from netra.agents.capacity_planning.section import Findings, chosen_section, infeasible_section
 from netra.agents.profiling.sourced import Sourced, as_json
 from netra.analysis.serving.search.binding import binding
-from netra.analysis.serving.search.evaluation import serve
+from netra.analysis.serving.search.evaluation import Evaluation, serve
 from netra.analysis.serving.search.fleet_search import Found
 from netra.analysis.serving.search.limits import METRICS, Limit
 from netra.catalog.params.capacity import CapacityParams
@@ -58,7 +58,7 @@ def run(inputs: Inputs, params: CapacityParams, context: Context) -> StageResult
     named_model(params)
     limits = limits_of(params)
     requests = read_requests(inputs, context, limits)
-    calibration = known_calibration(params, inputs.upstream)
+    calibration = calibration_from(params, inputs.upstream)
     hardware = find_hardware(params, requests.trace, inputs.supply, calibration)
     question, cut = question_of(params, requests, limits)
     if params.stage == "part":
@@ -171,7 +171,9 @@ def _answer(
     context.progress(0.65, "how sure the size is")
     seed = context.seed if params.seed is None else params.seed
     length = requests.trace.kv_tokens_needed + 1
-    content["step_time_band"] = sizing.band_of(question, requests, best, hardware.error)
+    content["step_time_band"] = sizing.band_of(
+        question, requests, best, hardware.origin_of(best).error
+    )
     schedule = sizing.schedule_of(question, requests, best, context)
     content["schedule"] = sizing.schedule_json(schedule, requests, params.startup_s)
     context.progress(0.75, "resampled traces")
@@ -186,8 +188,9 @@ def _answer(
     occupancy = serve(requests.trace, best).occupancy
     if params.current:
         content |= recommending.against_current(
-            question, requests, hardware, on_fit, cut, findings, inputs.supply
-        )
+            question, requests, hardware, on_fit, cut, findings, inputs.supply,
+            calibration_from(params, inputs.upstream),
+        )  # fmt: skip
     content["section"] = as_json(chosen_section(findings, schedule, occupancy, around))
     return content
 
@@ -220,7 +223,8 @@ def _common(
             {
                 "limit": limit_name(m.limit),
                 "value_ms": 1e3 * m.seconds,
-                "limit_ms": 1e3 * m.limit.seconds,
+                "limit_ms": 1e3 * m.limit.seconds / (1.0 - params.margin),
+                "less_margin_ms": 1e3 * m.limit.seconds,
                 "over": m.over,
                 "fleet": fleet_json(m.fleet.candidate, share, length),
                 "cost_usd_per_hour": m.fleet.candidate.usd_per_hour,
@@ -243,17 +247,9 @@ def _common(
         "model": {"name": params.model, "specification": hardware.model.name},
         "prices": [p.offer.as_json() for p in hardware.priced],
         "refused": hardware.refused,
-        "step_times": {
-            "sources": hardware.sources,
-            "error": {
-                "tpot": hardware.error.tpot,
-                "ttft": hardware.error.ttft,
-                "basis": hardware.error.basis,
-                "n": hardware.error.n,
-            },
-        },
+        "step_times": _step_times(hardware, best or found.closest),
         "method": METHOD,
-        "assumptions": _assumptions(question, requests),
+        "assumptions": _assumptions(question, requests) + hardware.notes,
     }
     if best:
         flags = vllm_flags(
@@ -263,6 +259,29 @@ def _common(
         content["kubernetes"] = kubernetes(params.model, best.candidate, flags)
         content["routing"] = routing_note(best.candidate.configuration.routing)
     return content
+
+
+def _step_times(hardware: Hardware, shown: Evaluation | None) -> dict[str, Any]:
+    """Where step times come from, by GPU, and the error band of the fleet that is shown."""
+    sources: dict[str, list[str]] = {}
+    for (gpu, _, _), origin in hardware.origins.items():
+        if origin.source not in sources.setdefault(gpu, []):
+            sources[gpu].append(origin.source)
+    if shown is None:
+        return {"sources": sources}
+    origin = hardware.origin_of(shown.candidate)
+    error = origin.error
+    return {
+        "sources": sources,
+        "source": origin.source,
+        "detail": origin.detail,
+        "error": {
+            "tpot": error.tpot,
+            "ttft": error.ttft,
+            "basis": error.basis,
+            "n": error.n,
+        },
+    }
 
 
 def _assumptions(question: Question, requests: Requests) -> list[str]:

@@ -10,11 +10,11 @@ from typing import Any
 from netra.analysis.serving.calibrated import EngineCalibration, calibrated
 from netra.analysis.serving.known import GPUS, known_gpu, known_model, with_format
 from netra.analysis.serving.roofline import Parallelism, Roofline
-from netra.analysis.serving.search.configuration import Configuration
+from netra.analysis.serving.search.configuration import Candidate, Configuration
 from netra.analysis.serving.search.offers import Replica, Settings, configurations_of
 from netra.analysis.serving.search.trace import Trace
 from netra.analysis.serving.specs import GpuSpec, ModelSpec
-from netra.analysis.serving.step_source import ErrorBand, StepTimes
+from netra.analysis.serving.step_source import StepOrigin, StepTimes
 from netra.catalog.gpu_offers import GpuOffer
 from netra.catalog.params.capacity import CapacityParams
 from netra.catalog.supply import SupplyCatalog
@@ -40,16 +40,15 @@ class Hardware:
     configurations: list[Configuration] = field(default_factory=list)
     #: `{"gpu", "parallelism", "why"}` of what cannot serve the trace.
     refused: list[dict[str, Any]] = field(default_factory=list)
-    #: GPUs with a price of which no specification is known, and the other way round.
-    unpriced: list[str] = field(default_factory=list)
-    #: Where step times come from, by GPU.
-    sources: dict[str, str] = field(default_factory=dict)
-    error: ErrorBand
-    #: What a log of an engine taught; it corrects the GPU that the log is of.
-    calibration: EngineCalibration | None = None
+    #: Where step times come from, by (GPU, tensor, data).
+    origins: dict[tuple[str, int, int], StepOrigin] = field(default_factory=dict)
+    #: Why a calibration that was given is not used, if it is not.
+    notes: list[str] = field(default_factory=list)
 
-    def offer_of(self, gpu: str) -> GpuOffer:
-        return next(p.offer for p in self.priced if p.gpu.name == gpu)
+    def origin_of(self, candidate: Candidate) -> StepOrigin:
+        """Where the step times of a fleet come from, and how far off they may be."""
+        c = candidate.configuration
+        return self.origins[c.gpu, c.tensor, c.data]
 
 
 def named_model(params: CapacityParams) -> ModelSpec:
@@ -119,19 +118,11 @@ def find_hardware(
         InsufficientData: no GPU has a price, or the model and its longest request fit on none.
     """
     model = named_model(params)
-    priced = priced_gpus(params, supply)
     settings = settings_of(params)
-    error: ErrorBand | None = None
-    found = Hardware(
-        model=model,
-        priced=priced,
-        error=_any_error(model, priced[0].gpu),
-        calibration=calibration,
-    )
-    for one in priced:
-        for tensor, data in _shapes(model, params.max_gpus_per_replica):
-            if tensor * data > min(params.max_gpus, one.offer.max_gpus or params.max_gpus):
-                continue
+    found = Hardware(model=model, priced=priced_gpus(params, supply))
+    for one in found.priced:
+        most = min(params.max_gpus, one.offer.max_gpus or params.max_gpus)
+        for tensor, data in _shapes(model, min(most, params.max_gpus_per_replica)):
             times = step_times(model, one.gpu, tensor, data, calibration)
             replica = Replica(
                 gpu=one.gpu.name, tensor=tensor, data=data, times=times,
@@ -139,25 +130,22 @@ def find_hardware(
             )  # fmt: skip
             configured = configurations_of(replica, trace, settings)
             if configured.refused:
-                found.refused.append(
-                    {
-                        "gpu": one.gpu.name,
-                        "parallelism": {"tensor": tensor, "data": data},
-                        "why": configured.refused,
-                    }
-                )
+                place = {"gpu": one.gpu.name, "parallelism": {"tensor": tensor, "data": data}}
+                found.refused.append(place | {"why": configured.refused})
                 continue
             found.configurations += configured.configurations
-            found.sources[one.gpu.name] = times.origin.source
-            if error is None or times.origin.error.tpot > error.tpot:
-                error = times.origin.error
+            found.origins[one.gpu.name, tensor, data] = times.origin
     if not found.configurations:
         raise InsufficientData(
             f"{model.name} and the longest request fit on no GPU that may be chosen: "
             + "; ".join(dict.fromkeys(f"{r['gpu']}: {r['why']}" for r in found.refused[-4:])),
             needs=["a GPU with more memory, more GPUs a replica, or weights of fewer bits"],
         )
-    found.error = error or found.error
+    if calibration and not any("calibration" in o.source for o in found.origins.values()):
+        found.notes.append(
+            f"the calibration is of {calibration.source} times on {calibration.gpu}, which no"
+            " candidate has: it is not used"
+        )
     return found
 
 
@@ -168,24 +156,28 @@ def step_times(
     data: int,
     calibration: EngineCalibration | None = None,
 ) -> StepTimes:
-    """The step times of one rank; corrected on the GPU that a calibration is of."""
-    steps = Roofline(model=model, gpu=gpu, parallelism=Parallelism(tensor=tensor, data=data))
-    if calibration is None or calibration.gpu != gpu.name or calibration.source != "roofline":
-        return steps
-    return calibrated(steps, calibration)
+    """The step times of one rank, calibrated where a log of that GPU taught how."""
+    times = Roofline(model=model, gpu=gpu, parallelism=Parallelism(tensor=tensor, data=data))
+    if calibration is None:
+        return times
+    if (calibration.gpu, calibration.source) != (gpu.name, times.origin.source):
+        return times
+    return calibrated(times, calibration)
 
 
-def known_calibration(
+def calibration_from(
     params: CapacityParams, upstream: Mapping[str, Mapping[str, Any]]
 ) -> EngineCalibration | None:
-    """What `serving-fit` left: before this stage in the job, or given as a parameter.
+    """What a log of an engine taught: as a parameter, or by a stage before this one.
 
     Raises:
-        InvalidInput: what is given is no calibration.
+        InvalidInput: the parameter is no calibration.
     """
-    given: Any = params.calibration or upstream.get("serving-fit", {})
-    found = given.get("calibration", given if params.calibration else None)
-    return None if found is None else EngineCalibration.from_json(found)
+    given = params.calibration or upstream.get("serving-fit")
+    if not given:
+        return None
+    raw = given.get("calibration", given if params.calibration else None)
+    return EngineCalibration.from_json(raw) if raw else None
 
 
 def settings_of(params: CapacityParams) -> Settings:
@@ -209,10 +201,6 @@ def _gpu(name: str, where: str) -> GpuSpec:
             expected="one of " + ", ".join(sorted(GPUS)),
         )  # fmt: skip
         raise InvalidInput(e.detail, [problem]) from e
-
-
-def _any_error(model: ModelSpec, gpu: GpuSpec) -> ErrorBand:
-    return step_times(model, gpu, 1, 1).origin.error
 
 
 def _shapes(model: ModelSpec, most: int) -> list[tuple[int, int]]:

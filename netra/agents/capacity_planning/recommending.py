@@ -12,6 +12,7 @@ from netra.agents.capacity_planning.requests import Requests
 from netra.agents.capacity_planning.searching import Question
 from netra.agents.capacity_planning.section import COLUMNS, Findings, fleet_words
 from netra.agents.profiling.sourced import as_json
+from netra.analysis.serving.calibrated import EngineCalibration
 from netra.analysis.serving.known import known_gpu
 from netra.analysis.serving.search.configuration import Candidate
 from netra.analysis.serving.search.evaluation import evaluate, evaluation_of, serve
@@ -31,6 +32,7 @@ def against_current(
     cut: int,
     of: Findings,
     supply: SupplyCatalog | None,
+    calibration: EngineCalibration | None,
 ) -> dict[str, Any]:
     """`{"current": …, "recommendations": […]}`.
 
@@ -40,7 +42,7 @@ def against_current(
     Raises:
         InvalidInput: the GPU that serves today is not known.
     """
-    current = _current(question, requests, hardware, supply)
+    current = _current(question, requests, hardware, supply, calibration)
     if isinstance(current, str):
         return {"current": {"status": "insufficient_data", "detail": current}}
     length = requests.trace.kv_tokens_needed + 1
@@ -128,7 +130,11 @@ def _proposal(
 
 
 def _current(
-    question: Question, requests: Requests, hardware: Hardware, supply: SupplyCatalog | None
+    question: Question,
+    requests: Requests,
+    hardware: Hardware,
+    supply: SupplyCatalog | None,
+    calibration: EngineCalibration | None,
 ) -> Candidate | str:
     """Today's fleet, or why it cannot be judged."""
     today = question.params.current
@@ -148,9 +154,7 @@ def _current(
             return f"no price is known of {gpu.name}: give usd_per_gpu_hour"
     replica = Replica(
         gpu=gpu.name, tensor=today.tensor, data=today.data,
-        times=step_times(
-            hardware.model, gpu, today.tensor, today.data, hardware.calibration
-        ),
+        times=step_times(hardware.model, gpu, today.tensor, today.data, calibration),
         usd_per_hour=usd * today.tensor * today.data,
     )  # fmt: skip
     settings = Settings(

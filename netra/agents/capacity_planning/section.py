@@ -84,7 +84,7 @@ def missed_words(missed: Mapping[str, Any]) -> str:
     return (
         f"{missed['limit'].removesuffix('_ms').replace('_', ' ')} is"
         f" {format_value(missed['value_ms'], 'ms')}, {missed['over']:.0%} over"
-        f" {format_value(missed['limit_ms'], 'ms')}"
+        f" {format_value(missed['less_margin_ms'], 'ms')}"
     )
 
 
@@ -122,18 +122,24 @@ def _says(of: Findings, best: Evaluation) -> str:
 
 
 def _how_sure(content: Mapping[str, Any]) -> str:
-    band = content["step_time_band"]
-    low, high = band["fast"]["replicas"], band["slow"]["replicas"]
-    ends = f"{low if low is not None else 'no number'} to {high if high is not None else 'more'}"
-    said = f"Step times {band['deviation']:.0%} shorter or longer would make it {ends} replicas"
-    intervals = content["intervals"]
+    band, intervals = content["step_time_band"], content["intervals"]
+    ends = _range_words(band["fast"]["replicas"], band["slow"]["replicas"])
+    said = f"If steps take {band['deviation']:.0%} less or more than predicted, {ends}"
     if intervals["status"] == "ok":
-        low, high = intervals["replicas"]
-        said += (
-            f", other hours like these {low} to {high if high is not None else 'more'}"
-            f" ({intervals['level']:.0%} of resampled traces)"
-        )
+        ends = _range_words(*intervals["replicas"])
+        said += f"; on resampled traces, {ends} ({intervals['level']:.0%} of draws)"
     return said + "."
+
+
+def _range_words(low: int | None, high: int | None) -> str:
+    """`3 to 6 replicas are needed`."""
+    if low is None:
+        return "no number of replicas that was tried is enough"
+    if high is None:
+        return f"{low} replicas are needed, or more than were tried"
+    if low == high:
+        return f"it stays at {low}" if low > 1 else "1 replica is enough"
+    return f"{low} to {high} replicas are needed"
 
 
 def _figures(of: Findings, best: Evaluation) -> list[Figure]:

@@ -9,6 +9,7 @@ Cost: that of `least_replicas` over each window: O(n) simulated requests for eac
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -49,14 +50,15 @@ def replica_schedule(
         StageCancelled: it was asked to stop.
     """
     found: list[WindowNeed] = []
-    first, last = float(trace.arrival_s[0]), float(trace.arrival_s[-1])
-    start = first
-    while start <= last:
+    start = float(trace.arrival_s[0])
+    # The last window holds the last arrival, also where it begins with it.
+    count = max(1, math.ceil(trace.span_s / window_s - 1e-9))
+    for k in range(count):
         if cancelled and cancelled():
             raise StageCancelled
-        end = start + window_s
-        found.append(_need(trace, configuration, limits, (start, end), warm_up_s, most))
-        start = end
+        span = (start + k * window_s, start + (k + 1) * window_s)
+        rows = trace.between(span[0], span[1] if k < count - 1 else math.inf)
+        found.append(_need(trace, configuration, limits, span, rows, warm_up_s, most))
     return found
 
 
@@ -65,10 +67,11 @@ def _need(
     configuration: Configuration,
     limits: Sequence[Limit],
     span: tuple[float, float],
+    rows: tuple[int, int],
     warm_up_s: float,
     most: int,
 ) -> WindowNeed:
-    low, high = trace.between(*span)
+    low, high = rows
     before, _ = trace.between(span[0] - warm_up_s, span[1])
     replicas, holds = 1, True
     if high > low:
@@ -76,8 +79,8 @@ def _need(
         for replicas in range(1, most + 1):
             candidate = Candidate(configuration=configuration, replicas=replicas)
             service = serve(served, candidate)
-            rows = (low - before, high - before)
-            holds = evaluation_of(service, candidate, limits, rows).holds
+            own = (low - before, high - before)
+            holds = evaluation_of(service, candidate, limits, own).holds
             if holds:
                 break
     return WindowNeed(
