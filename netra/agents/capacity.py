@@ -40,6 +40,7 @@ from netra.analysis.serving.search.fleet_search import Found
 from netra.analysis.serving.search.limits import METRICS, Limit
 from netra.catalog.params.capacity import CapacityParams
 from netra.errors import InsufficientData
+from netra.schemas.report import Section
 
 METHOD = (
     "the trace replayed through a simulation of vLLM v1's continuous batching for each fleet,"
@@ -165,8 +166,7 @@ def _answer(
         method=METHOD,
     )
     if found.cheapest is None:
-        content["section"] = as_json(infeasible_section(findings))
-        return content
+        return _told(content, infeasible_section(findings))
     best = found.cheapest.candidate
     context.progress(0.65, "how sure the size is")
     seed = context.seed if params.seed is None else params.seed
@@ -191,8 +191,11 @@ def _answer(
             question, requests, hardware, on_fit, cut, findings, inputs.supply,
             calibration_from(params, inputs.upstream),
         )  # fmt: skip
-    content["section"] = as_json(chosen_section(findings, schedule, occupancy, around))
-    return content
+    return _told(content, chosen_section(findings, schedule, occupancy, around))
+
+
+def _told(content: dict[str, Any], section: Section) -> dict[str, Any]:
+    return content | {"answer": section.says, "section": as_json(section)}
 
 
 def _common(
@@ -205,6 +208,7 @@ def _common(
     best = found.cheapest
     limits = limits_of(params)
     content: dict[str, Any] = {
+        "answer": "",
         "feasible": best is not None,
         "fleet": fleet_json(best.candidate, share, length) if best else None,
         "cost_usd_per_hour": best.candidate.usd_per_hour if best else None,
@@ -291,6 +295,7 @@ def _assumptions(question: Question, requests: Requests) -> list[str]:
         "prompts share nothing: no hit in a prefix cache between requests is counted on",
         "arrivals and lengths are those of the trace, whatever serves them",
         f"a server uses {params.memory_share:.0%} of a GPU's memory, less its weights and 2 GB",
+        "--max-model-len is what the longest request of the trace needs: longer ones are refused",
         f"a replica that is switched on serves after {params.startup_s:g} s (schedule only)",
     ]
     said += [f"{n:,} events are left out: {why}" for why, n in requests.left_out.items()]

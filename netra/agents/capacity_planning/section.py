@@ -23,6 +23,8 @@ COLUMNS = ("ts", "input_tokens", "output_tokens")
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 #: Points of a line over time.
 _POINTS = 240
+#: Fleets that use more than this share of a limit are left out of a chart.
+_DROWNING = 5.0
 _NAMES = {"ttft": "time to first token", "tpot": "time per output token", "latency": "latency"}
 
 
@@ -101,8 +103,7 @@ def _says(of: Findings, best: Evaluation) -> str:
     content = of.content
     usd = format_value(best.candidate.usd_per_hour, "USD/h")
     held = ", ".join(
-        f"{limit.metric.upper() if limit.metric != 'latency' else 'latency'}"
-        f" p{100 * limit.q:g} {format_value(1e3 * value, 'ms')}"
+        f"{_short(limit)} {format_value(1e3 * value, 'ms')}"
         f" of {format_value(1e3 * limit.seconds, 'ms')}"
         for limit, value in zip(of.limits, best.values, strict=True)
     )
@@ -225,7 +226,7 @@ def _front_chart(of: Findings, best: Evaluation | None) -> Chart:
     for i, limit in enumerate(of.limits):
         series.append(
             {
-                "name": f"{limit.metric} p{100 * limit.q:g}",
+                "name": _short(limit),
                 "x": [e.candidate.usd_per_hour for e in of.found.front],
                 "y": [e.values[i] / limit.seconds for e in of.found.front],
             }
@@ -250,8 +251,16 @@ def _front_chart(of: Findings, best: Evaluation | None) -> Chart:
     )
 
 
+def _short(limit: Limit) -> str:
+    """`TTFT p95`."""
+    name = limit.metric if limit.metric == "latency" else limit.metric.upper()
+    return f"{name} p{100 * limit.q:g}"
+
+
 def _replicas_chart(of: Findings, best: Evaluation, around: Sequence[Evaluation]) -> Chart:
     c = best.candidate.configuration
+    # A fleet that drowns would leave no room in the chart for those that do not.
+    shown = [e for e in around if e.stress <= _DROWNING] or around
     return Chart(
         id="capacity-replicas",
         title=f"The limits by replicas of {c.gpus} x {c.gpu}",
@@ -261,9 +270,9 @@ def _replicas_chart(of: Findings, best: Evaluation, around: Sequence[Evaluation]
         y_scale="log",
         series=tuple(
             {
-                "name": f"{limit.metric} p{100 * limit.q:g}",
-                "x": [e.candidate.replicas for e in around],
-                "y": [e.values[i] / limit.seconds for e in around],
+                "name": _short(limit),
+                "x": [e.candidate.replicas for e in shown],
+                "y": [e.values[i] / limit.seconds for e in shown],
             }
             for i, limit in enumerate(of.limits)
         ),
@@ -271,7 +280,7 @@ def _replicas_chart(of: Findings, best: Evaluation, around: Sequence[Evaluation]
             Mark(axis="y", at=1.0, label="limit"),
             Mark(axis="x", at=float(best.candidate.replicas), label="chosen"),
         ),
-        caption="Same GPU and settings as the chosen fleet.",
+        caption="GPU and settings of the chosen fleet; what misses a limit by far is left out.",
     )
 
 

@@ -31,7 +31,8 @@ def draw_lines(chart: Chart, colours: dict[str, int]) -> Markup | None:
     series = [s for s in read_series(chart.series) if s.values()]
     if not series:
         return None
-    frame, x, y = _axes(chart, series, zero=False)
+    # Steps are counts: their height is read from zero.
+    frame, x, y = _axes(chart, series, zero=chart.kind == "step" and chart.y_scale == "linear")
     drawn = [_draw_one(chart, s, frame, x, y, colours.get(s.name, 1)) for s in series]
     return svg(frame, chart.title, y_axis(frame, y, chart.y_label), drawn,
                draw_marks(chart.marks, frame, x, y), x_axis(frame, x, chart.x_label))  # fmt: skip
