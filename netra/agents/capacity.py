@@ -20,8 +20,8 @@ from netra.agents.capacity_planning.fleets import (
 )
 from netra.agents.capacity_planning.hardware import (
     Hardware,
-    calibration_from,
     find_hardware,
+    known_calibration,
     named_model,
 )
 from netra.agents.capacity_planning.manifests import (
@@ -59,7 +59,7 @@ def run(inputs: Inputs, params: CapacityParams, context: Context) -> StageResult
     named_model(params)
     limits = limits_of(params)
     requests = read_requests(inputs, context, limits)
-    calibration = calibration_from(params, inputs.upstream)
+    calibration = known_calibration(params, inputs.upstream)
     hardware = find_hardware(params, requests.trace, inputs.supply, calibration)
     question, cut = question_of(params, requests, limits)
     if params.stage == "part":
@@ -189,7 +189,7 @@ def _answer(
     if params.current:
         content |= recommending.against_current(
             question, requests, hardware, on_fit, cut, findings, inputs.supply,
-            calibration_from(params, inputs.upstream),
+            known_calibration(params, inputs.upstream),
         )  # fmt: skip
     return _told(content, chosen_section(findings, schedule, occupancy, around))
 
@@ -271,12 +271,13 @@ def _step_times(hardware: Hardware, shown: Evaluation | None) -> dict[str, Any]:
     for (gpu, _, _), origin in hardware.origins.items():
         if origin.source not in sources.setdefault(gpu, []):
             sources[gpu].append(origin.source)
+    named = {gpu: " or ".join(found) for gpu, found in sources.items()}
     if shown is None:
-        return {"sources": sources}
+        return {"sources": named}
     origin = hardware.origin_of(shown.candidate)
     error = origin.error
     return {
-        "sources": sources,
+        "sources": named,
         "source": origin.source,
         "detail": origin.detail,
         "error": {

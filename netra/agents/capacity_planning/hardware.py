@@ -165,7 +165,7 @@ def step_times(
     return calibrated(times, calibration)
 
 
-def calibration_from(
+def known_calibration(
     params: CapacityParams, upstream: Mapping[str, Mapping[str, Any]]
 ) -> EngineCalibration | None:
     """What a log of an engine taught: as a parameter, or by a stage before this one.
