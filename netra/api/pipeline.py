@@ -12,7 +12,10 @@ from netra.schemas.page import Page
 
 
 def _pipeline(found: registry.Pipeline) -> Pipeline:
-    stages = tuple(PipelineStage(name=s.name, agent=s.agent, after=s.after) for s in found.stages)
+    stages = tuple(
+        PipelineStage(name=s.name, agent=s.agent, after=s.after, optional=s.optional)
+        for s in found.stages
+    )
     return Pipeline(name=found.name, summary=found.summary, stages=stages)
 
 

@@ -61,11 +61,11 @@ def build(
     if stages is not None:
         nodes = read_stages(stages)
     elif pipeline is not None:
-        nodes = registry.get(pipeline).stages
+        nodes = registry.wanted(registry.get(pipeline), params.keys())
     elif goal is not None:
         nodes = plan_pipeline(goal, also=params.keys()).stages
     else:
-        nodes = registry.get("optimize").stages
+        nodes = registry.wanted(registry.get("optimize"), params.keys())
     _check_params_names(params, nodes)
     return _planned(nodes, params, explicit=stages is not None)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 
 def topological_order(after: Mapping[str, Sequence[str]]) -> list[str]:
@@ -53,6 +53,20 @@ def ancestors(after: Mapping[str, Sequence[str]]) -> dict[str, set[str]]:
     for name in topological_order(after):
         found[name] = set(after[name]).union(*(found[earlier] for earlier in after[name]))
     return found
+
+
+def without(
+    after: Mapping[str, Sequence[str]], dropped: Collection[str]
+) -> dict[str, tuple[str, ...]]:
+    """An acyclic graph less some names: what waited for one waits for what that waited for."""
+    kept: dict[str, tuple[str, ...]] = {}
+    for name in topological_order(after):
+        before: list[str] = []
+        for earlier in after[name]:
+            before += kept[earlier] if earlier in dropped else (earlier,)
+        kept[name] = tuple(dict.fromkeys(before))
+    # In the order in which they were given.
+    return {name: kept[name] for name in after if name not in dropped}
 
 
 def reduce_edges(after: Mapping[str, Sequence[str]]) -> dict[str, tuple[str, ...]]:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from netra.errors import InvalidInput, Problem
+from netra.pipelines.dag import reduce_edges, without
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -19,6 +20,8 @@ class StageSpec:
     after: tuple[str, ...] = ()
     #: The pipeline's own settings for the agent; the job's go over them.
     params: Mapping[str, Any] = field(default_factory=dict)
+    #: Runs only in jobs that have parameters for its agent.
+    optional: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,8 +34,18 @@ class Pipeline:
     stages: tuple[StageSpec, ...]
 
 
-def _stage(agent: str, *after: str) -> StageSpec:
-    return StageSpec(name=agent, agent=agent, after=after)
+def wanted(pipeline: Pipeline, params: Collection[str]) -> tuple[StageSpec, ...]:
+    """The stages of a job with parameters for these agents: all that are not optional, and those.
+
+    What waited for a stage that is left out waits for what that one had waited for.
+    """
+    dropped = {s.name for s in pipeline.stages if s.optional and s.agent not in params}
+    after = reduce_edges(without({s.name: s.after for s in pipeline.stages}, dropped))
+    return tuple(replace(s, after=after[s.name]) for s in pipeline.stages if s.name in after)
+
+
+def _stage(agent: str, *after: str, optional: bool = False) -> StageSpec:
+    return StageSpec(name=agent, agent=agent, after=after, optional=optional)
 
 
 _PIPELINES = {
@@ -61,6 +74,17 @@ _PIPELINES = {
                 _stage("plan", "caching", "prompt-cache"),
                 _stage("backtest", "plan"),
                 _stage("report", "backtest"),
+            ),
+        ),
+        Pipeline(
+            name="capacity",
+            summary="The cheapest fleet of GPUs that holds latency limits, and how sure that is.",
+            stages=(
+                _stage("triage"),
+                _stage("profile", "triage"),
+                _stage("serving-fit", "triage", optional=True),
+                _stage("capacity", "profile", "serving-fit"),
+                _stage("report", "capacity"),
             ),
         ),
         Pipeline(

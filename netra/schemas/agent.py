@@ -24,6 +24,8 @@ class PipelineStage(msgspec.Struct, frozen=True, kw_only=True):
     name: str
     agent: str
     after: tuple[str, ...]
+    #: Runs only in jobs that have parameters for its agent.
+    optional: bool = False
 
 
 class Pipeline(msgspec.Struct, frozen=True, kw_only=True):

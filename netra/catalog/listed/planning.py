@@ -45,7 +45,7 @@ ENTRIES = (
         ),
         upstream=(
             *("triage", "profile", "caching", "prompt-cache"),
-            *("plan", "backtest", "serving-fit"),
+            *("plan", "backtest", "serving-fit", "capacity"),
         ),
     ),
 )

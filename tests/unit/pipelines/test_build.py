@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from typing import Any
+from typing import Any, ClassVar
 
+import msgspec
 import pytest
 
+from netra.catalog.params import NoopParams
 from netra.errors import InvalidInput
 from netra.pipelines import MAX_STAGES, build
 
@@ -34,14 +36,9 @@ def test_explicit_dag_in_running_order_with_the_catalog_facts() -> None:
 
 def test_stored_params_are_complete() -> None:
     (stage,) = build(stages=[noop("a", params={"ticks": 3})], params={"noop": {"sleep_s": "0.5"}})
-    assert stage.params == {
-        "sleep_s": 0.5,
-        "ticks": 3,
-        "fail_attempts": 0,
-        "hold_gil_s": 0.0,
-        "fan_out": 0,
-        "result_bytes": 0,
-    }
+    given = {"sleep_s": 0.5, "ticks": 3}
+    assert stage.params == msgspec.to_builtins(NoopParams()) | given
+    assert stage.params.keys() == set(NoopParams.__struct_fields__)
 
 
 def test_a_stage_overrides_the_job() -> None:
@@ -139,3 +136,26 @@ def test_importing_it_brings_no_numerics() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+class TestOptionalStages:
+    CAPACITY: ClassVar = {"model": "meta-llama/Llama-3.1-8B", "ttft_p95_ms": 1000}
+
+    def test_they_run_only_where_the_job_has_parameters_for_them(self) -> None:
+        stages = build(pipeline="capacity", params={"capacity": self.CAPACITY})
+        assert {s.name: s.after for s in stages} == {
+            "triage": (),
+            "profile": ("triage",),
+            "capacity": ("profile",),
+            "report": ("capacity",),
+        }
+
+    def test_with_parameters_they_stand_in_their_place(self) -> None:
+        fit = {"gpu": "rtx4090", "model": "meta-llama/Llama-3.1-8B"}
+        params = {"capacity": self.CAPACITY, "serving-fit": fit}
+        stages = {s.name: s.after for s in build(pipeline="capacity", params=params)}
+        assert stages["serving-fit"] == ("triage",)
+        assert stages["capacity"] == ("profile", "serving-fit")
+
+    def test_what_is_not_optional_asks_for_its_parameters(self) -> None:
+        assert any("params.capacity" in where for where in refused(pipeline="capacity"))

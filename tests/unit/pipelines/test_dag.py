@@ -3,12 +3,19 @@
 from __future__ import annotations
 
 from itertools import pairwise
+from typing import ClassVar
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from netra.pipelines.dag import ancestors, find_cycle, reduce_edges, topological_order
+from netra.pipelines.dag import (
+    ancestors,
+    find_cycle,
+    reduce_edges,
+    topological_order,
+    without,
+)
 
 
 def test_order_respects_edges_and_keeps_ties_as_given() -> None:
@@ -54,3 +61,17 @@ def test_reduction_keeps_every_ancestor(rows: list[set[int]]) -> None:
     reduced = reduce_edges(after)
     assert ancestors(reduced) == ancestors(after)
     assert sum(map(len, reduced.values())) <= sum(map(len, after.values()))
+
+
+class TestWithout:
+    AFTER: ClassVar = {"d": ("b", "c"), "a": (), "b": ("a",), "c": ("b",)}
+
+    def test_what_waited_for_it_waits_for_what_it_waited_for(self) -> None:
+        assert without(self.AFTER, {"b"}) == {"d": ("a", "c"), "a": (), "c": ("a",)}
+
+    def test_several_in_a_row(self) -> None:
+        assert without(self.AFTER, {"b", "c"}) == {"d": ("a",), "a": ()}
+        assert without(self.AFTER, {"a", "b"}) == {"d": ("c",), "c": ()}
+
+    def test_nothing_dropped_nothing_changed(self) -> None:
+        assert without(self.AFTER, set()) == self.AFTER
