@@ -42,7 +42,13 @@ class Twin:
             case "readmit":
                 self._admit(0, readmit_s=0)
             case "take":
-                assert self.bench.reap(self.model.max_lost, self.model.max_killed) == 1
+                answer = self.bench.queue.take_back(
+                    max_lost=self.model.max_lost,
+                    max_killed=self.model.max_killed,
+                    grace_s=0,
+                    limit=1,
+                )
+                self.bench.keep(answer)
             case "claim":
                 i, worker = int(rest[0]), int(rest.split(" by ")[1][0])
                 assert self._claim(i, before.stages[i].admission, worker)
@@ -208,9 +214,10 @@ def test_postgres_follows_the_model(
         taken.append(name)
         if not name.startswith(_OUTSIDE):
             twin.do(name, state, following)
-            if name.startswith("admit"):
-                # Which of several is admitted is the database's choice.
-                same = [s for n, s in options if n == name and of_model(s) == twin.seen()]
+            if name.startswith(("admit", "take back")):
+                # Which of several is admitted or taken back is the database's choice.
+                alike = [s for n, s in options if n == name or n[:4] == name[:4] == "take"]
+                same = [s for s in alike if of_model(s) == twin.seen()]
                 assert len(same) == 1, taken
                 following = same[0]
             assert twin.seen() == of_model(following), taken
