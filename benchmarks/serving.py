@@ -9,6 +9,7 @@ import psutil
 
 from benchmarks.serving_prefixes import with_hashes
 from benchmarks.serving_search import fleet_search
+from benchmarks.serving_silicon import silicon_accuracy
 from benchmarks.serving_speed import speed
 from benchmarks.serving_vllm import cross, vllm
 
@@ -18,6 +19,7 @@ def main() -> None:
     figures = (
         speed() | {"hashed": with_hashes()} | fleet_search() | {"vllm": vllm()} | {"cross": cross()}
     )
+    figures["silicon"] = silicon_accuracy()
     others = max(0.0, (_busy_s() - busy_s) - (_own_s() - own_s))
     print(f"processor seconds: {_own_s() - own_s:.0f} of this benchmark, {others:.0f} of others")
     print(json.dumps(figures))

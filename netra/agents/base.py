@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 if TYPE_CHECKING:
     import pyarrow as pa
 
+    from netra.analysis.serving.step_source import StepTimes
     from netra.catalog.supply import SupplyCatalog
     from netra.schemas.goal import Goal
 
@@ -24,6 +25,21 @@ class WorkloadInfo:
     events: int
     #: The visible ingests: which rows the figures rest on.
     ingests: tuple[str, ...] = ()
+
+
+class StepProfiles(Protocol):
+    """Step times that were tabulated outside; `netra.gpu_profiles` reads real ones."""
+
+    def step_times(
+        self, model: str, gpu: str, *, tensor: int = 1, data: int = 1, weights: str = "as-named"
+    ) -> StepTimes:
+        """Of one rank of a model on GPUs of one kind.
+
+        Raises:
+            NotFound: the model or the GPU has no profile; the error names those that have.
+            InsufficientData: the profiles are not installed, or have none of this deployment.
+        """
+        ...
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,6 +58,8 @@ class Inputs:
     parts: Sequence[Mapping[str, Any]] = ()
     #: Prices and limits: the tenant's own rows over the published list.
     supply: SupplyCatalog | None = None
+    #: Step times from measured kernels; None where nobody can read them.
+    profiles: StepProfiles | None = None
     #: The job's parameters, by agent name, as validated.
     job_params: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 

@@ -60,7 +60,7 @@ def run(inputs: Inputs, params: CapacityParams, context: Context) -> StageResult
     limits = limits_of(params)
     requests = read_requests(inputs, context, limits)
     calibration = known_calibration(params, inputs.upstream)
-    hardware = find_hardware(params, requests.trace, inputs.supply, calibration)
+    hardware = find_hardware(params, requests.trace, inputs.supply, calibration, inputs.profiles)
     question, cut = question_of(params, requests, limits)
     if params.stage == "part":
         part = _restored_or_searched(question, hardware, context)

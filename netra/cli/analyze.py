@@ -23,6 +23,7 @@ from netra.cli.output import emit, json_option
 from netra.cli.param_files import from_files
 from netra.cli.values import Moment, value
 from netra.errors import InsufficientData, InvalidInput, Problem
+from netra.gpu_profiles.lazily import InstalledProfiles
 from netra.schemas.goal import Goal
 
 if TYPE_CHECKING:
@@ -103,6 +104,7 @@ def _inputs(
         goal=Goal(),
         events=stream,
         supply=SupplyCatalog(),
+        profiles=InstalledProfiles(),
     )
 
 

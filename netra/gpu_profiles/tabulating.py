@@ -70,7 +70,7 @@ def sampled(engine: Engine) -> Arrays:
 
 
 def table_of(arrays: Arrays, *, max_tokens: int, max_sequences: int) -> StepTable:
-    """A table of that size; beyond the grid times go on as between its last points."""
+    """A table of that size; beyond the grid times go on as in its upper half."""
     tokens = np.arange(max_tokens + 1, dtype=np.float64)
     sequences = np.arange(max_sequences + 1, dtype=np.float64)
     kv_s = np.interp(sequences, arrays["sequences"], arrays["kv_s"])
@@ -137,6 +137,7 @@ def _pair_s(engine: Engine, short: Floats) -> float:
 
 
 def _extended(at: Floats, axis: Floats, values: Floats) -> Floats:
-    slope = max((values[-1] - values[-2]) / (axis[-1] - axis[-2]), 0.0)
+    middle = int(np.searchsorted(axis, axis[-1] / 2))
+    slope = max((values[-1] - values[middle]) / (axis[-1] - axis[middle]), 0.0)
     beyond = np.maximum(at - axis[-1], 0.0) * slope
     return np.interp(at, axis, values) + beyond

@@ -25,6 +25,7 @@ from netra.errors import (
     StageCancelled,
     StoreUnavailable,
 )
+from netra.gpu_profiles.lazily import InstalledProfiles
 from netra.schemas.goal import Goal
 from netra.store import inputs as store_inputs
 from netra.store.queue import Queue
@@ -163,6 +164,7 @@ def load_inputs(claim: Claim, spec: AgentSpec, queue: Queue, clickhouse: ClickHo
         upstream=store_inputs.upstream(connection, claim.job_id, spec.upstream),
         parts=store_inputs.parts(connection, claim.job_id, claim.after) if claim.after else (),
         supply=supply,
+        profiles=InstalledProfiles(),
         job_params=claim.job_params,
     )
 

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from netra.agents.base import StepProfiles
 from netra.analysis.serving.calibrated import EngineCalibration, calibrated
 from netra.analysis.serving.known import GPUS, known_gpu, known_model, with_format
 from netra.analysis.serving.roofline import Parallelism, Roofline
@@ -110,6 +111,7 @@ def find_hardware(
     trace: Trace,
     supply: SupplyCatalog | None,
     calibration: EngineCalibration | None = None,
+    profiles: StepProfiles | None = None,
 ) -> Hardware:
     """Every replica that fits and its settings.
 
@@ -123,15 +125,18 @@ def find_hardware(
     for one in found.priced:
         most = min(params.max_gpus, one.offer.max_gpus or params.max_gpus)
         for tensor, data in _shapes(model, min(most, params.max_gpus_per_replica)):
-            times = step_times(model, one.gpu, tensor, data, calibration)
+            try:
+                times = _times(params, model, one.gpu, tensor, data, calibration, profiles)
+            except (InsufficientData, NotFound) as e:
+                found.refused.append(_refusal(one.gpu.name, tensor, data, e.detail))
+                continue
             replica = Replica(
                 gpu=one.gpu.name, tensor=tensor, data=data, times=times,
                 usd_per_hour=one.offer.usd_per_hour * tensor * data,
             )  # fmt: skip
             configured = configurations_of(replica, trace, settings)
             if configured.refused:
-                place = {"gpu": one.gpu.name, "parallelism": {"tensor": tensor, "data": data}}
-                found.refused.append(place | {"why": configured.refused})
+                found.refused.append(_refusal(one.gpu.name, tensor, data, configured.refused))
                 continue
             found.configurations += configured.configurations
             found.origins[one.gpu.name, tensor, data] = times.origin
@@ -156,13 +161,18 @@ def step_times(
     data: int,
     calibration: EngineCalibration | None = None,
 ) -> StepTimes:
-    """The step times of one rank, calibrated where a log of that GPU taught how."""
-    times = Roofline(model=model, gpu=gpu, parallelism=Parallelism(tensor=tensor, data=data))
+    """The step times of one rank; corrected on the GPU that a calibration is of."""
+    steps = Roofline(model=model, gpu=gpu, parallelism=Parallelism(tensor=tensor, data=data))
+    return _taught(steps, calibration)
+
+
+def _taught(steps: StepTimes, calibration: EngineCalibration | None) -> StepTimes:
+    """Corrected, where the calibration is of that GPU and of that kind of source."""
     if calibration is None:
-        return times
-    if (calibration.gpu, calibration.source) != (gpu.name, times.origin.source):
-        return times
-    return calibrated(times, calibration)
+        return steps
+    if (calibration.gpu, calibration.source) != (steps.origin.gpu, steps.origin.source):
+        return steps
+    return calibrated(steps, calibration)
 
 
 def known_calibration(
@@ -178,6 +188,37 @@ def known_calibration(
         return None
     raw = given.get("calibration", given if params.calibration else None)
     return EngineCalibration.from_json(raw) if raw else None
+
+
+def _times(
+    params: CapacityParams,
+    model: ModelSpec,
+    gpu: GpuSpec,
+    tensor: int,
+    data: int,
+    calibration: EngineCalibration | None,
+    profiles: StepProfiles | None,
+) -> StepTimes:
+    """The step times of one rank from the source that is asked for.
+
+    Raises:
+        NotFound, InsufficientData: there are no profiles, or none of this.
+    """
+    if params.step_times == "roofline":
+        return step_times(model, gpu, tensor, data, calibration)
+    if profiles is None:
+        raise InsufficientData(
+            "there are no profiles of measured kernels here",
+            needs=["pip install netra[gpu-profiles]"],
+        )
+    times = profiles.step_times(
+        params.model, gpu.name, tensor=tensor, data=data, weights=params.weights
+    )
+    return _taught(times, calibration)
+
+
+def _refusal(gpu: str, tensor: int, data: int, why: str) -> dict[str, Any]:
+    return {"gpu": gpu, "parallelism": {"tensor": tensor, "data": data}, "why": why}
 
 
 def settings_of(params: CapacityParams) -> Settings:

@@ -63,6 +63,9 @@ class CapacityParams(Params, frozen=True, kw_only=True):
     max_gpus_per_replica: Annotated[int, Meta(ge=1, le=16)] = 8
     #: The format of weights, where the model's name does not say it.
     weights: Literal["as-named", "fp8", "int8", "int4", "nvfp4"] = "as-named"
+    #: Where step times come from: the published specifications, or kernels that were measured
+    #: (`pip install netra[gpu-profiles]`), corrected by measured servers.
+    step_times: Literal["roofline", "profiles"] = "roofline"
     #: What the server may use of a GPU's memory (`--gpu-memory-utilization`).
     memory_share: Annotated[float, Meta(gt=0, le=1)] = 0.9
     #: What `serving-fit` left of an engine's log (its result, or the part `calibration`): corrects
