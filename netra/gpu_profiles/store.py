@@ -70,7 +70,7 @@ class Store:
 def _read(path: Path, key: str) -> dict[str, Floats] | None:
     """None where there is no such file, or it is of something else, or broken."""
     try:
-        with np.load(path, allow_pickle=False) as held:
+        with path.open("rb") as file, np.load(file, allow_pickle=False) as held:
             if str(held["__key__"]) != key:
                 return None
             return {name: held[name] for name in held.files if name != "__key__"}
