@@ -22,7 +22,11 @@ def run(case: Case) -> Service:
 
 
 def check(seed: int) -> Service:
-    case = random_case(seed)
+    """Compares the two on a random case."""
+    return compare(random_case(seed), seed)
+
+
+def compare(case: Case, seed: int | str) -> Service:
     service = run(case)
     # The reference begins at 0 as the simulator does inside, so that both round alike.
     start = case.arrival_s[0]

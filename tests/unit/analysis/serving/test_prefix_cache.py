@@ -130,6 +130,10 @@ def test_a_preempted_sequence_finds_again_what_is_still_there() -> None:
     assert 5 + 1 < service.read_tokens <= 5 + 1 + 7
 
 
+def test_no_requests_are_served_at_once() -> None:
+    assert served([], []).cached_tokens.tolist() == []
+
+
 def test_without_prefix_caching_nothing_is_found() -> None:
     service = served([[1, 2, 3]] * 2, [7, 7], prefix_caching=False)
     assert service.cached_tokens.tolist() == [0, 0]
