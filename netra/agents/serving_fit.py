@@ -12,7 +12,7 @@ from netra.agents.fitting.log_columns import ReadLog, batches_of, read_log
 from netra.agents.fitting.record import fitted_deployment, predicted_deployment
 from netra.agents.fitting.section import Told, fit_section
 from netra.analysis.serving.calibrated import calibration_of
-from netra.analysis.serving.calibration import default_adjustment, predict
+from netra.analysis.serving.calibration import default_adjustment, predict, with_kv_room
 from netra.analysis.serving.deployment import Deployment
 from netra.analysis.serving.fit_report import fit_run
 from netra.analysis.serving.run_log import RunLog
@@ -35,8 +35,7 @@ def run(inputs: Inputs, params: ServingFitParams, context: Context) -> StageResu
         raise StageCancelled
     other = _other(params, deployment)
     context.progress(0.2, f"fitting to {len(read.log):,} requests")
-    # Loads the compiled simulator, or compiles it where no cache of it can be kept.
-    predict(read.log.first(1), deployment, default_adjustment(deployment))
+    _load_simulator(read.log.first(1), deployment)
     began = time.perf_counter()
     fitted = fit_run(
         read.log,
@@ -74,6 +73,12 @@ def run(inputs: Inputs, params: ServingFitParams, context: Context) -> StageResu
     }
     context.progress(1.0)
     return StageResult(content=content)
+
+
+def _load_simulator(log: RunLog, deployment: Deployment) -> None:
+    """Loads the compiled code, or compiles it where no cache of it can be kept: before the clock
+    of the fit starts."""
+    predict(log, with_kv_room(log, deployment, 1.0), default_adjustment(deployment))
 
 
 def _other(params: ServingFitParams, source: Deployment) -> tuple[RunLog, Deployment] | None:

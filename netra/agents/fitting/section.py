@@ -10,7 +10,7 @@ import numpy as np
 from netra.agents.fitting import fit_charts
 from netra.agents.profiling.sourced import Sourced
 from netra.analysis.serving.calibrated import EngineCalibration
-from netra.analysis.serving.calibration import default_adjustment
+from netra.analysis.serving.calibration import KV_ROOM, default_adjustment
 from netra.analysis.serving.fit_report import FittedRun
 from netra.analysis.serving.scaled import Factors
 from netra.schemas.figure import Figure
@@ -48,6 +48,7 @@ _MEANINGS = {
     "tokens": "multiple of what depends on tokens",
     "sequences": "multiple of what depends on sequences",
     "pairs": "multiple of the attention of prompts",
+    "kv_room": "multiple of the KV cache that was estimated",
 }
 _MEANINGS_OF_FACTORS = {"kv": "multiple of what depends on KV tokens"}
 
@@ -159,8 +160,8 @@ def _errors(fitted: FittedRun, sourced: Sourced, scored: int) -> dict[str, Any]:
 
 
 def _parameters(fitted: FittedRun, sourced: Sourced) -> dict[str, Any]:
-    prior = asdict(default_adjustment(fitted.deployment))
-    values = asdict(fitted.adjustment)
+    prior = asdict(default_adjustment(fitted.deployment)) | {KV_ROOM: 1.0}
+    values = asdict(fitted.adjustment) | {KV_ROOM: fitted.calibration.kv_room}
     deviations = fitted.calibration.deviations
     factors = isinstance(fitted.adjustment, Factors)
     meanings = _MEANINGS | (_MEANINGS_OF_FACTORS if factors else {})

@@ -44,6 +44,9 @@ class Prior:
     efficiencies: Mapping[str, float]
     #: Of factors, around those of `Factors`: kernels were measured on such a GPU by others.
     factors: Mapping[str, float]
+    #: Of the KV cache's size, where no record states it: what a server keeps beside weights and
+    #: cache is known to a gigabyte or so.
+    kv_room: float = 0.15
     #: Of a request's times, predicted over measured, if all parameters were right.
     residual: float = 0.04
 
@@ -77,6 +80,10 @@ _INDEPENDENT = 10.0
 _WIDTH = 0.03
 #: Elapsed times below this (s) are compared as if they were this.
 _LEAST_ELAPSED_S = 0.1
+#: The name of the parameter that multiplies an estimated KV cache.
+KV_ROOM: Final = "kv_room"
+#: From what peak use on an estimated KV cache is one that may have been full.
+_MAY_BE_FULL = 0.8
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -94,6 +101,9 @@ class Calibration:
     """What was fitted."""
 
     adjustment: Adjustment
+    #: What the KV cache holds, as a multiple of what was estimated; 1 where it was stated, or is
+    #: never nearly full.
+    kv_room: float = 1.0
     #: Of the fitted parameters' logarithms, prior included; the others keep their defaults.
     deviations: dict[str, float]
     #: Requests whose last token was seen.
@@ -148,28 +158,34 @@ def calibrate(
             needs=[f"at least {LEAST_FINISHED} finished requests with queued, first-token and "
                    "last-token times in the part that is fitted"],
         )  # fmt: skip
-    prior_deviations = _told(deployment, prior)
-    names = list(prior_deviations)
     defaults = default_adjustment(deployment)
+    prior_deviations = dict(_told(deployment, prior))
+    if _kv_room_matters(log, deployment, defaults):
+        prior_deviations[KV_ROOM] = prior.kv_room
+    names = list(prior_deviations)
     measured = _Measured.of(log, observed)
 
-    def with_parameters(at: Floats) -> Adjustment:
+    def with_parameters(at: Floats) -> tuple[Adjustment, float]:
         values = {name: float(np.exp(v)) for name, v in zip(names, at, strict=True)}
-        return dataclasses.replace(defaults, **values)
+        room = values.pop(KV_ROOM, 1.0)
+        return dataclasses.replace(defaults, **values), room
 
     def residuals(at: Floats) -> Floats:
-        service = predict(log, deployment, with_parameters(at))
+        adjustment, room = with_parameters(at)
+        service = predict(log, with_kv_room(log, deployment, room), adjustment)
         return measured.residuals(service, prior.residual)
 
     found = least_squares(
         residuals,
-        prior=np.log([getattr(defaults, name) for name in names]),
+        prior=np.log([getattr(defaults, name, 1.0) for name in names]),
         deviation=np.array(list(prior_deviations.values())),
         width=np.full(len(names), _WIDTH),
     )
     deviations = np.sqrt(np.diag(found.covariance))
+    adjustment, room = with_parameters(found.at)
     return Calibration(
-        adjustment=with_parameters(found.at),
+        adjustment=adjustment,
+        kv_room=room,
         deviations={name: float(d) for name, d in zip(names, deviations, strict=True)},
         finished=finished,
         simulations=found.evaluations,
@@ -180,6 +196,29 @@ def predict(log: RunLog, deployment: Deployment, adjustment: Adjustment) -> Serv
     """All requests of a log, from their arrivals and token counts alone; times from the first."""
     elapsed = log.arrival_s - log.arrival_s[0]
     return deployment.serve(elapsed, log.input_tokens, log.output_tokens, adjustment)
+
+
+def with_kv_room(log: RunLog, deployment: Deployment, room: float) -> Deployment:
+    """The deployment with so many times its estimated KV cache, and room for the longest request.
+
+    A cache that a server reported stays as it is.
+    """
+    if deployment.kv_stated:
+        return deployment
+    engine = deployment.engine
+    longest = int((log.input_tokens + log.output_tokens - 1).max())
+    least = -(-longest // engine.block_tokens)
+    blocks = max(round(engine.kv_blocks * room), least)
+    return dataclasses.replace(deployment, engine=dataclasses.replace(engine, kv_blocks=blocks))
+
+
+def _kv_room_matters(log: RunLog, deployment: Deployment, typical: Adjustment) -> bool:
+    """Whether the KV cache is an estimate, and nearly full at some time."""
+    if deployment.kv_stated:
+        return False
+    estimated = with_kv_room(log, deployment, 1.0)
+    peak = predict(log, estimated, typical).peak_kv_blocks
+    return peak > _MAY_BE_FULL * estimated.engine.kv_blocks
 
 
 def transferred(adjustment: Adjustment, *, source: Deployment, target: Deployment) -> Adjustment:

@@ -40,6 +40,8 @@ class Deployment:
 
     steps: StepTimes
     engine: EngineSettings
+    #: Whether the size of the KV cache is what a server reported, rather than an estimate.
+    kv_stated: bool = True
     #: Whether the bandwidth of the links is a measured one rather than the published.
     link_measured: bool = False
 
@@ -111,7 +113,7 @@ def deployment_of(
     kwargs = _settings(meta)
     _refuse_unsimulated(kwargs)
     if steps is not None:
-        return Deployment(steps=steps, engine=_engine(kwargs, steps))
+        return Deployment(steps=steps, engine=_engine(kwargs, steps), kv_stated=_stated(kwargs))
     spec = known_gpu(gpu)
     if link_gbs is not None:
         if not link_gbs > 0:
@@ -128,6 +130,7 @@ def deployment_of(
     return Deployment(
         steps=roofline,
         engine=_engine(kwargs, roofline),
+        kv_stated=_stated(kwargs),
         link_measured=link_gbs is not None,
     )
 
@@ -202,7 +205,7 @@ def _engine(kwargs: Mapping[str, Any], steps: StepTimes) -> EngineSettings:
     if not isinstance(share, int | float) or not 0 < share <= 1:
         wrong = Problem(where="gpu_memory_utilization", problem="is no share", got=share)
         raise InvalidInput("the run's record has no usable gpu_memory_utilization", [wrong])
-    blocks = kwargs.get("num_gpu_blocks_override") or kwargs.get("num_gpu_blocks")
+    blocks = _stated_blocks(kwargs)
     return EngineSettings(
         max_num_seqs=_count(kwargs, "max_num_seqs"),
         max_num_batched_tokens=_count(kwargs, "max_num_batched_tokens"),
@@ -213,6 +216,14 @@ def _engine(kwargs: Mapping[str, Any], steps: StepTimes) -> EngineSettings:
         prefix_caching=bool(kwargs.get("enable_prefix_caching", True)),
         ranks=steps.origin.data,
     )
+
+
+def _stated_blocks(kwargs: Mapping[str, Any]) -> Any:
+    return kwargs.get("num_gpu_blocks_override") or kwargs.get("num_gpu_blocks")
+
+
+def _stated(kwargs: Mapping[str, Any]) -> bool:
+    return bool(_stated_blocks(kwargs))
 
 
 def _section(meta: Mapping[str, Any], name: str, *, optional: bool = False) -> Mapping[str, Any]:

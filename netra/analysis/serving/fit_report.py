@@ -19,6 +19,7 @@ from netra.analysis.serving.calibration import (
     observed_until_completion,
     predict,
     transferred,
+    with_kv_room,
 )
 from netra.analysis.serving.deployment import Adjustment, Deployment
 from netra.analysis.serving.run_log import RunLog
@@ -94,6 +95,7 @@ class FittedRun:
             "efficiencies": asdict(self.adjustment),
             "log_deviations": self.calibration.deviations,
             "kv_tokens": self.deployment.engine.kv_tokens,
+            "kv_room": self.calibration.kv_room,
             "preemptions": int(self.service.preemptions.sum()),
         }
 
@@ -138,8 +140,10 @@ def fit_run(
     if other is not None:
         target_log, target = other
         adjustment = transferred(adjustment, source=deployment, target=target)
-        log, deployment = target_log, target
+        log, deployment = target_log, with_kv_room(target_log, target, 1.0)
         scored = np.ones(len(log), np.bool_)
+    else:
+        deployment = with_kv_room(log, deployment, calibration.kv_room)
     service = predict(log, deployment, adjustment)
     known = scored & np.isfinite(log.latency_s) & np.isfinite(log.ttft_s)
     return FittedRun(

@@ -11,8 +11,10 @@ from typing import Any
 import numpy as np
 import pytest
 
+from netra.analysis.serving.deployment import deployment_of
 from netra.analysis.serving.fit_report import serving_fit
 from netra.errors import InsufficientData, InvalidInput
+from tests.shared_data import shared_data
 from tests.unit.analysis.serving.runs import LINK_GBS, RUNS, load
 
 
@@ -72,6 +74,30 @@ def test_ignoring_the_kv_cache_would_be_seen() -> None:
     roomy = dataclasses.replace(deployment.engine, kv_blocks=10**6)
     report = serving_fit(log, dataclasses.replace(deployment, engine=roomy))
     assert not within(report, tpot_mean=0.1, latency_mean=0.1)
+
+
+def test_a_kv_cache_that_no_record_states_is_fitted_where_it_is_full() -> None:
+    log, stated = load("rtx4090-llama-3.1-8b")
+    meta = json.loads(shared_data("vllm-runs/rtx4090-llama-3.1-8b.meta.json").read_text())
+    deployment = deployment_of({"engine_kwargs": meta["engine_kwargs"]}, gpu="rtx4090")
+    assert not deployment.kv_stated
+    report = serving_fit(log, deployment)
+    assert within(report, tpot_mean=0.04, latency_mean=0.04, ttft_p90=0.12), report
+    assert report["kv_room"] > 1.05
+    assert report["kv_tokens"] == pytest.approx(stated.engine.kv_tokens, rel=0.1)
+    assert serving_fit(*load("rtxpro6000-qwen3-32b"))["kv_room"] == 1.0
+
+
+def test_what_was_served_fits_into_an_estimated_kv_cache() -> None:
+    log, deployment = load("rtxpro6000-llama-3.1-8b")
+    assert not deployment.kv_stated
+    tight = dataclasses.replace(deployment.engine, kv_blocks=100)
+    report = serving_fit(log, dataclasses.replace(deployment, engine=tight))
+    longest = int((log.input_tokens + log.output_tokens - 1).max())
+    assert report["kv_tokens"] >= longest
+    sure = dataclasses.replace(deployment, engine=tight, kv_stated=True)
+    with pytest.raises(InvalidInput, match="can never be served"):
+        serving_fit(log, sure)
 
 
 def test_what_cannot_be_scored_or_fitted_is_said() -> None:
