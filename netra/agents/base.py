@@ -52,6 +52,9 @@ class Inputs:
     #: Streams the event columns that the agent's catalog entry declares, ordered by
     #: (ts, event_id), as Arrow record batches. May be called more than once.
     events: Callable[[], Iterator[pa.RecordBatch]]
+    #: Streams the workload's demand points (`models.demand`), ordered by (ts, row), to agents
+    #: whose catalog entry asks for them; a workload of requests has none.
+    demand: Callable[[], Iterator[pa.RecordBatch]] = lambda: iter(())
     #: Results of the stages before this one, by agent name.
     upstream: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     #: Results of the stages directly before this one, in order: the parts of a merge.

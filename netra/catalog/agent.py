@@ -31,6 +31,8 @@ class AgentSpec:
     #: Reads durations that make no sense as unknown, where `netra analyze` would refuse the file:
     #: it says itself what it leaves out.
     lenient: bool = False
+    #: Whether it reads demand series, where the workload has any.
+    reads_demand: bool = False
     #: Agents whose results it uses if they ran before it in the job.
     upstream: tuple[str, ...] = ()
     #: The goal's questions (`schemas.goal.Question`) that it helps to answer; none: every one.

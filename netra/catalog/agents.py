@@ -6,7 +6,7 @@ The API validates jobs against this without importing any numerics.
 from __future__ import annotations
 
 from netra.catalog.agent import AgentSpec
-from netra.catalog.listed import caching, fitting, measuring, planning, profiling, serving
+from netra.catalog.listed import caching, demand, fitting, measuring, planning, profiling, serving
 from netra.errors import InvalidInput, Problem
 
 _AGENTS: dict[str, AgentSpec] = {}
@@ -45,6 +45,7 @@ for _entry in (
     *caching.ENTRIES,
     *fitting.ENTRIES,
     *serving.ENTRIES,
+    *demand.ENTRIES,
     *planning.ENTRIES,
 ):
     register(_entry)

@@ -10,6 +10,8 @@ import pyarrow as pa
 from netra.ingest.rows import Rows
 
 Container = Literal["csv", "jsonl", "parquet"]
+#: What a row is: one request, or a rate of requests at a time.
+RowKind = Literal["requests", "demand"]
 
 
 class Format(Protocol):
@@ -32,6 +34,11 @@ class Format(Protocol):
 
     @property
     def container(self) -> Container: ...
+
+    @property
+    def kind(self) -> RowKind:
+        """What a row is; says which columns `events` gives (`models.event`, `models.demand`)."""
+        ...
 
     @property
     def required(self) -> tuple[str, ...]:

@@ -147,3 +147,9 @@ def event_ids(batch: pa.RecordBatch, occurrences: Occurrences) -> pa.Array:
     suffix = pc.binary_join_element_wise("", pa.array(counts).cast(pa.string()), "-")
     suffix = pc.if_else(pa.array(counts > 0), suffix, "")
     return pc.binary_join_element_wise(ids, suffix, "")
+
+
+def point_ids(batch: pa.RecordBatch) -> pa.Array:
+    """Of demand points: the series and the time. A second rate for both is a duplicate."""
+    micros = batch["ts"].cast(pa.int64()).cast(pa.string())
+    return pc.binary_join_element_wise(batch["series"], micros, "@")

@@ -12,6 +12,7 @@ import pyarrow.compute as pc
 
 from netra.ingest.schema import select
 from netra.ingest.trace import Trace, TraceInfo
+from netra.models.demand_arrow import DEMAND_SCHEMA, DEMAND_TRACE_SCHEMA
 
 #: Rows of a batch that `events` hands out.
 _BATCH_ROWS = 16_384
@@ -67,6 +68,36 @@ def events(
             yield batch.select(schema.names)
 
     return info, ordered.num_rows, stream
+
+
+def looked_at(path: Path, format: str | None = None, start: datetime | None = None) -> TraceInfo:
+    """What the trace is, from its first block.
+
+    Raises:
+        InvalidInput, InvalidEvents: see `Trace`.
+    """
+    return Trace(path, format=format, start=start).info
+
+
+def demand(
+    path: Path, format: str | None = None, start: datetime | None = None
+) -> tuple[TraceInfo, Callable[[], Iterator[pa.RecordBatch]]]:
+    """The file's demand points, as `store.demand.stream` gives them once they are ingested.
+
+    Raises:
+        InvalidInput, InvalidEvents: see `Trace`.
+    """
+    info, batches = read(path, format, start)
+    table = pa.Table.from_batches(list(batches), DEMAND_TRACE_SCHEMA)
+    first = _first_of_each(table["point_id"])
+    if first is not None:
+        table = table.take(pa.array(first))
+    table = table.sort_by([("ts", "ascending"), ("row", "ascending")])
+
+    def stream() -> Iterator[pa.RecordBatch]:
+        yield from table.select(DEMAND_SCHEMA.names).to_batches(_BATCH_ROWS)
+
+    return info, stream
 
 
 def _with_derived(batch: pa.RecordBatch) -> pa.RecordBatch:

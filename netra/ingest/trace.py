@@ -13,12 +13,13 @@ import pyarrow.compute as pc
 from netra.errors import InvalidInput, Problem
 from netra.ingest import formats, head
 from netra.ingest.containers import csv, jsonl, parquet
-from netra.ingest.format import Format
-from netra.ingest.identity import Occurrences, event_ids
+from netra.ingest.format import Format, RowKind
+from netra.ingest.identity import Occurrences, event_ids, point_ids
 from netra.ingest.problems import Problems, refuse
 from netra.ingest.rows import Rows
 from netra.ingest.schema import TRACE_SCHEMA, assemble
 from netra.ingest.timestamps import CALENDAR_FROM_US, anchored, to_us
+from netra.models.demand_arrow import DEMAND_TRACE_SCHEMA
 
 #: The longest line of a CSV or JSONL file unless a caller says otherwise.
 MAX_LINE_BYTES = 8_000_000
@@ -34,6 +35,8 @@ class TraceInfo:
     source: str
     #: The format's name.
     format: str
+    #: What its rows are.
+    kind: RowKind
     #: False: times count from an unknown start, so no calendar is claimed.
     anchored: bool
     #: The size of the file.
@@ -44,7 +47,7 @@ class TraceInfo:
 class Piece:
     """Some events of a trace, in file order."""
 
-    #: Of `TRACE_SCHEMA`.
+    #: Of `TRACE_SCHEMA`, or of `DEMAND_TRACE_SCHEMA` if the rows are rates.
     batch: pa.RecordBatch
     #: Bytes of the file up to here, about.
     end_byte: int
@@ -76,6 +79,7 @@ class Trace:
         self._problems = Problems(source or path.name, lenient=lenient)
         seen = head.look(path, self._problems.source, max_line_bytes)
         self._format = formats.choose(seen, format)
+        self._schema = DEMAND_TRACE_SCHEMA if self._format.kind == "demand" else TRACE_SCHEMA
         self._rows = _read(path, self._format, self._problems, max_line_bytes)
         self._occurrences = Occurrences()
         self._next_row = first_row
@@ -91,6 +95,7 @@ class Trace:
         self.info = TraceInfo(
             source=self._problems.source,
             format=self._format.name,
+            kind=self._format.kind,
             anchored=start is not None or not relative,
             bytes=path.stat().st_size,
         )
@@ -147,15 +152,20 @@ class Trace:
             columns = {**columns, "ts": anchored(columns["ts"], self._origin_us)}
         first, self._next_row = self._next_row, self._next_row + rows.count
         numbers = pa.arange(first, self._next_row).cast(pa.uint64())
-        given = "event_id" in columns
-        empty = {} if given else {"event_id": pa.repeat("", rows.count)}
-        batch = assemble({**columns, **empty, "row": numbers}, rows.count, TRACE_SCHEMA)
+        given = self._schema.names[0] in columns
+        empty = {} if given else {self._schema.names[0]: pa.repeat("", rows.count)}
+        batch = assemble({**columns, **empty, "row": numbers}, rows.count, self._schema)
         if not given:
-            ids = event_ids(batch, self._occurrences)
-            batch = batch.set_column(0, TRACE_SCHEMA.field(0), ids)
+            batch = batch.set_column(0, self._schema.field(0), self._ids(batch))
         step = -(-rows.count // -(-rows.count // _BATCH_ROWS))
         for at in range(0, rows.count, step):
             yield Piece(batch=batch.slice(at, step), end_byte=rows.end_byte)
+
+
+    def _ids(self, batch: pa.RecordBatch) -> pa.Array:
+        if self._format.kind == "demand":
+            return point_ids(batch)
+        return event_ids(batch, self._occurrences)
 
 
 #: Counts that are part of another: no part is larger than the whole.

@@ -3,6 +3,7 @@
 from netra.catalog.params.base import Params
 from netra.catalog.params.caching import CACHE_POLICIES, CachingParams, PromptCacheParams
 from netra.catalog.params.capacity import CapacityParams, CurrentFleet
+from netra.catalog.params.demand import CommitmentParams, DemandParams
 from netra.catalog.params.fitting import ServingFitParams
 from netra.catalog.params.measuring import NoopParams
 from netra.catalog.params.planning import BacktestParams, PlanParams
@@ -13,7 +14,9 @@ __all__ = [
     "BacktestParams",
     "CachingParams",
     "CapacityParams",
+    "CommitmentParams",
     "CurrentFleet",
+    "DemandParams",
     "NoopParams",
     "Params",
     "PlanParams",

@@ -6,6 +6,7 @@ from netra.errors import InvalidInput, Problem
 from netra.ingest.format import Format
 from netra.ingest.formats.azure_2023 import Azure2023
 from netra.ingest.formats.coding_agent import CodingAgent
+from netra.ingest.formats.demand import Demand
 from netra.ingest.formats.mooncake import Mooncake
 from netra.ingest.formats.netra_events import NetraEvents
 from netra.ingest.formats.vllm_run import VllmRun
@@ -18,6 +19,9 @@ FORMATS: tuple[Format, ...] = (
     Mooncake(),
     VllmRun(),
     CodingAgent(),
+    Demand("csv"),
+    Demand("jsonl"),
+    Demand("parquet"),
     NetraEvents("csv"),
     NetraEvents("jsonl"),
     NetraEvents("parquet"),
@@ -65,7 +69,7 @@ def _detected(head: Head) -> Format:
     columns = set(head.columns)
     candidates = [fmt for fmt in FORMATS if fmt.container == head.container]
     for fmt in candidates:
-        if columns.issuperset(fmt.required):
+        if fmt.fits(columns) if isinstance(fmt, Demand) else columns.issuperset(fmt.required):
             return fmt
     # The nearest one tells what is missing; a file that shares nothing is told all there is.
     nearest = max(candidates, key=lambda f: len(columns & set(f.required)) / len(f.required))
@@ -83,7 +87,10 @@ def _detected(head: Head) -> Format:
 
 
 def _check_columns(head: Head, fmt: Format) -> None:
-    missing = [name for name in fmt.required if name not in head.columns]
+    if isinstance(fmt, Demand):
+        missing = fmt.lacks(head.columns)
+    else:
+        missing = [name for name in fmt.required if name not in head.columns]
     if missing:
         refuse(
             head.source,

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 import pyarrow as pa
 
 from netra.ingest.convert import UINT32
-from netra.ingest.format import Container
+from netra.ingest.format import Container, RowKind
 from netra.ingest.rows import Rows
 from netra.ingest.timestamps import MOMENT
 
@@ -28,6 +28,7 @@ class Azure2023:
         "GeneratedTokens": pa.uint32(),
     }
     relative = False
+    kind: RowKind = "requests"
 
     def events(self, rows: Rows) -> dict[str, pa.Array]:
         return {

@@ -20,7 +20,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from netra.ingest.convert import SECONDS_AS_MS, TEXT, UINT32
-from netra.ingest.format import Container
+from netra.ingest.format import Container, RowKind
 from netra.ingest.hashes import HASH_LIST, lists_like
 from netra.ingest.rows import Rows
 from netra.ingest.timestamps import offset
@@ -37,6 +37,7 @@ class CodingAgent:
     required = ("session", "t", "model", "input_tokens", "output_tokens", "hash_ids")
     types: Mapping[str, pa.DataType] = {}
     relative = True
+    kind: RowKind = "requests"
 
     def events(self, rows: Rows) -> dict[str, pa.Array]:
         session = rows.get("session", TEXT, required=True)

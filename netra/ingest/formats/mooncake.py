@@ -12,7 +12,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from netra.ingest.convert import UINT32
-from netra.ingest.format import Container
+from netra.ingest.format import Container, RowKind
 from netra.ingest.hashes import HASH_LIST
 from netra.ingest.rows import Rows
 from netra.ingest.schema import HASHES
@@ -30,6 +30,7 @@ class Mooncake:
     required = ("timestamp", "input_length", "output_length", "hash_ids")
     types: Mapping[str, pa.DataType] = {"hash_ids": HASHES}
     relative = True
+    kind: RowKind = "requests"
 
     def events(self, rows: Rows) -> dict[str, pa.Array]:
         inputs = rows.get("input_length", UINT32, required=True)

@@ -12,7 +12,7 @@ import pyarrow as pa
 
 from netra.ingest.attributes import ATTRIBUTE_MAP, merged
 from netra.ingest.convert import FRACTION, NUMBER, TEXT, UINT32, UINT64, Kind
-from netra.ingest.format import Container
+from netra.ingest.format import Container, RowKind
 from netra.ingest.hashes import HASH_LIST
 from netra.ingest.rows import Rows
 from netra.ingest.schema import ATTRIBUTES, EVENT_SCHEMA, HASHES, TIMESTAMP
@@ -41,6 +41,7 @@ _IGNORED = tuple(c.name for c in OWNER_COLUMNS)
 class NetraEvents:
     required = ("ts",)
     relative = None
+    kind: RowKind = "requests"
 
     def __init__(self, container: Container) -> None:
         self.container: Container = container

@@ -14,7 +14,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from netra.ingest.convert import NUMBER, NUMBER_IF_ANY, UINT32
-from netra.ingest.format import Container
+from netra.ingest.format import Container, RowKind
 from netra.ingest.rows import Rows
 from netra.ingest.timestamps import MOMENT
 
@@ -34,6 +34,7 @@ class VllmRun:
     )
     types: Mapping[str, pa.DataType] = {}
     relative = False
+    kind: RowKind = "requests"
 
     def events(self, rows: Rows) -> dict[str, pa.Array]:
         used = [name for name in (*self.required, "scheduled_ts") if name != "queued_ts"]
