@@ -93,8 +93,23 @@ def _inputs(
     spec: AgentSpec, file: Path, trace_format: str | None, start: datetime | None
 ) -> Inputs:
     # Imported late: reading needs pyarrow, and `--help` does not.
-    from netra.ingest.read import events
+    from netra.ingest.read import demand, events, looked_at
 
+    if looked_at(file, trace_format, start).kind == "demand":
+        if not spec.reads_demand:
+            raise InvalidInput(
+                f"agent {spec.name!r} reads requests, and {file.name} is a demand series",
+                [Problem(where="FILE", problem="holds rates, no requests", got=file.name)],
+            )
+        series, points = demand(file, trace_format, start)
+        return Inputs(
+            job_id="",
+            workload=WorkloadInfo(id=file.name, name=file.name, anchored=series.anchored, events=0),
+            goal=Goal(),
+            events=lambda: iter(()),
+            demand=points,
+            supply=SupplyCatalog(),
+        )
     # The noop reads nothing; anything else gets at least the time.
     columns = spec.columns or ("ts",)
     info, count, stream = events(file, columns, trace_format, start, lenient=spec.lenient)

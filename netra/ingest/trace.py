@@ -161,7 +161,6 @@ class Trace:
         for at in range(0, rows.count, step):
             yield Piece(batch=batch.slice(at, step), end_byte=rows.end_byte)
 
-
     def _ids(self, batch: pa.RecordBatch) -> pa.Array:
         if self._format.kind == "demand":
             return point_ids(batch)

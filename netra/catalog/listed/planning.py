@@ -45,7 +45,7 @@ ENTRIES = (
         ),
         upstream=(
             *("triage", "profile", "caching", "prompt-cache"),
-            *("plan", "backtest", "serving-fit", "capacity"),
+            *("plan", "backtest", "serving-fit", "capacity", "demand", "commitment"),
         ),
     ),
 )

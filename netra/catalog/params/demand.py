@@ -68,9 +68,10 @@ class CommitmentParams(Params, frozen=True, kw_only=True):
         return (self.terms,) if isinstance(self.terms, str) else self.terms
 
     def ratios(self) -> tuple[float, ...]:
-        if self.price_ratio is None:
+        given = self.price_ratio
+        if given is None:
             return ()
-        return (self.price_ratio,) if isinstance(self.price_ratio, float) else self.price_ratio
+        return given if isinstance(given, tuple) else (float(given),)
 
 
 def parse_term(text: str, where: str = "params") -> tuple[str, float, float]:
@@ -92,7 +93,7 @@ def parse_term(text: str, where: str = "params") -> tuple[str, float, float]:
                     where=f"{where}.terms",
                     problem="not a term",
                     got=text,
-                    expected="NAME:DAYS:PRICE RATIO, the ratio between 0 and 1, e.g. 1 month:30:0.8",
+                    expected="NAME:DAYS:PRICE RATIO, e.g. 1 month:30:0.8",
                 )
             ],
         )

@@ -2,8 +2,8 @@
 
 `rate` is a mean over the window that begins at the time, in requests (or whatever is counted) per
 second. The time is called `ts`, `time` or `t`: RFC 3339, or a number of seconds; if the first lies
-in 1970, all count from an unknown start. The series is called `series`, `client` or `name`. ServeGen
-(https://github.com/alibaba/ServeGen, Apache-2.0) publishes its clients so, with `cv`.
+in 1970, all count from an unknown start. The series is called `series`, `client` or `name`.
+ServeGen's clients (https://github.com/alibaba/ServeGen, Apache-2.0) come so, with a `cv`.
 """
 
 from __future__ import annotations

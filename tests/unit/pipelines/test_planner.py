@@ -66,7 +66,7 @@ class TestTheRealCatalog:
         return [stage.name for stage in build(goal=goal)]
 
     def test_a_forecast_needs_no_plan(self) -> None:
-        assert self.names(Goal(question="forecast")) == ["triage", "profile", "report"]
+        assert self.names(Goal(question="forecast")) == ["triage", "demand", "profile", "report"]
 
     def test_an_optimization_is_the_named_pipeline(self) -> None:
         planned = {s.name: set(s.after) for s in build(goal=Goal())}

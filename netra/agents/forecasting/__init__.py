@@ -1,0 +1,1 @@
+"""What the agents demand and commitment share: reading a workload as demand, and their chapters."""
