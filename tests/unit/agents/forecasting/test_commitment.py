@@ -83,7 +83,7 @@ def test_a_short_history_says_how_much_it_needs() -> None:
     assert found["status"] == "insufficient_data"
     assert found["needs"] == ["8 days of history for the stretch tested, there are 6"]
     assert found["section"]["status"] == "insufficient_data"
-    assert found["section"]["charts"] == []
+    assert not found["section"]["charts"]
 
 
 def test_demand_that_ends_cannot_test_anything() -> None:
