@@ -46,10 +46,6 @@ def _costs(total: Floats, one: Sized, unit: str) -> Chart:
     base = float(test.on_demand[0])
     costs = np.array([cost(level, later, one.offer.ratio) / base for level in levels.tolist()])
     chosen, best = float(test.committed[0]), float(test.by_hindsight[0])
-    marked = (
-        ("sized on the days before", chosen, float(test.cost[0])),
-        ("best in hindsight", best, float(test.cost_by_hindsight[0])),
-    )
     return Chart(
         id="commitment-cost",
         title="What each level would have cost on the later days",
@@ -58,12 +54,17 @@ def _costs(total: Floats, one: Sized, unit: str) -> Chart:
         y_label="cost / cost on demand",
         series=(
             {"name": "cost", "x": rounded(levels), "y": rounded(costs)},
-            *(
-                {"name": name, "x": [at], "y": [paid / base], "style": "point"}
-                for name, at, paid in marked
-            ),
+            {
+                "name": "sized on the days before",
+                "x": [chosen],
+                "y": [float(test.cost[0]) / base],
+                "style": "point",
+            },
         ),
-        marks=(Mark(axis="y", at=1.0, label="all on demand"),),
+        marks=(
+            Mark(axis="y", at=1.0, label="all on demand"),
+            Mark(axis="x", at=best, label="best in hindsight"),
+        ),
         caption="The curve is flat around its least: a level somewhat off costs little.",
     )
 

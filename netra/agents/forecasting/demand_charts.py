@@ -70,6 +70,7 @@ def _past(
         x_label=axis.label,
         y_label=f"demand, {demand.unit}",
         series=(
+            {"name": "measured", "x": at, "y": joined(total.actual)},
             {
                 "name": f"forecast, {params.level:.0%} interval",
                 "x": at,
@@ -77,7 +78,6 @@ def _past(
                 "lower": joined(total.low),
                 "upper": joined(total.high),
             },
-            {"name": "measured", "x": at, "y": joined(total.actual)},
             {"name": "seasonal-naive", "x": at, "y": joined(total.naive), "style": "dashed"},
         ),
         marks=tuple(Mark(axis="x", at=axis.at([w])[0], label="") for w in first[1:]),
