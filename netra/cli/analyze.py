@@ -89,6 +89,14 @@ def _named(given: Iterable[str], files: Container[str] = ()) -> dict[str, Any]:
     return found
 
 
+def _say_repeated(rows: int) -> None:
+    said = "row repeats" if rows == 1 else "rows repeat"
+    output.stderr().print(
+        f"note: {output.count(rows)} {said} the event_id of an earlier row and"
+        f" {'was' if rows == 1 else 'were'} left out, as an import would"
+    )
+
+
 def _inputs(
     spec: AgentSpec, file: Path, trace_format: str | None, start: datetime | None
 ) -> Inputs:
@@ -112,7 +120,9 @@ def _inputs(
         )
     # The noop reads nothing; anything else gets at least the time.
     columns = spec.columns or ("ts",)
-    info, count, stream = events(file, columns, trace_format, start, lenient=spec.lenient)
+    info, count, stream = events(
+        file, columns, trace_format, start, lenient=spec.lenient, repeated=_say_repeated
+    )
     return Inputs(
         job_id="",
         workload=WorkloadInfo(id=file.name, name=file.name, anchored=info.anchored, events=count),

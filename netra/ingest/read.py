@@ -41,11 +41,16 @@ def events(
     start: datetime | None = None,
     *,
     lenient: bool = False,
+    repeated: Callable[[int], None] | None = None,
 ) -> tuple[TraceInfo, int, Callable[[], Iterator[pa.RecordBatch]]]:
     """The trace as a workload's events: as `store.events.stream` gives them once it is ingested.
 
     Keeps `columns` of the whole trace in memory, ordered by (ts, row), repeated event ids left
     out. Returns what the trace is, how many events it has, and a function that streams them.
+
+    Args:
+        repeated: told how many rows were left out, if any were: as with an ingest's duplicates,
+            the first row of an id counts, whatever the others hold.
 
     Raises:
         InvalidInput, InvalidEvents: see `Trace`.
@@ -54,6 +59,8 @@ def events(
     kept = list(dict.fromkeys((*columns, "ts", "event_id")))
     table = pa.Table.from_batches([_with_derived(batch).select(kept) for batch in batches])
     order = _first_of_each(table["event_id"])
+    if order is not None and repeated is not None:
+        repeated(table.num_rows - len(order))
     ts = pc.cast(table["ts"], pa.int64()).to_numpy()
     if order is None and bool((ts[1:] >= ts[:-1]).all()):
         ordered = table

@@ -39,6 +39,18 @@ def test_json_is_one_document_and_nothing_else(run: Run, trace: Path) -> None:
     assert result.stderr == ""
 
 
+def test_rows_that_repeat_an_event_id_are_counted_and_said(run: Run, tmp_path: Path) -> None:
+    path = tmp_path / "twice.csv"
+    path.write_text(
+        "event_id,ts,input_tokens\n"
+        "a,2026-01-01T00:00:00Z,1\nb,2026-01-01T00:00:01Z,2\na,2026-01-01T00:00:02Z,30\n"
+    )
+    result = run(["analyze", "profile", str(path), "--json"])
+    assert result.exit_code == 0, result.output
+    assert json.loads(result.stdout)["figures"]["input_tokens"]["value"] == 3
+    assert "note: 1 row repeats the event_id of an earlier row" in " ".join(result.stderr.split())
+
+
 def test_people_get_figures_and_tables(run: Run, trace: Path) -> None:
     result = run(["analyze", "caching", str(trace), "--param", "capacities=2"])
     assert result.exit_code == 0, result.output
