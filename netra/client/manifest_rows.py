@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import itertools
 import json
+import math
 import tomllib
 from collections.abc import Callable, Iterator, Mapping
 from copy import deepcopy
@@ -16,6 +17,9 @@ from netra.errors import InvalidInput, Problem
 
 #: Columns of a CSV manifest; beside them stand `params.AGENT.NAME` and `labels.NAME`.
 COLUMNS = ("workload_id", "goal", "pipeline", "priority", "deadline", "idempotency_key")
+
+#: Jobs of one grid at most: lists multiply faster than they look.
+MOST_COMBINATIONS = 1_000_000
 
 #: Yields where a row is, and what makes its job's JSON (or raises InvalidInput).
 Rows = Iterator[tuple[str, Callable[[], Any]]]
@@ -92,12 +96,30 @@ def _grid(path: Path) -> Rows:
     if not content:
         return
     axes = list(_axes(content.get("grid", {})))
+    _check_size(path, axes)
     for number, choice in enumerate(itertools.product(*(values for _, values in axes)), start=1):
         job = deepcopy(content.get("job", {}))
         for (place, _), chosen in zip(axes, choice, strict=True):
             text = place[0] == "labels" and isinstance(chosen, int | float)
             _put(job, place, str(chosen) if text else chosen)
         yield f"combination {number}", lambda job=job: job
+
+
+def _check_size(path: Path, axes: list[tuple[Any, list[Any]]]) -> None:
+    """Raises InvalidInput for a product that nobody can have meant: it would take all memory."""
+    size = math.prod(len(values) for _, values in axes)
+    if size <= MOST_COMBINATIONS:
+        return
+    problems = [
+        Problem(where=".".join(("grid", *place)), problem=f"a list of {len(values):,} values")
+        for place, values in axes
+        if len(values) > 1
+    ]
+    raise InvalidInput(
+        f"{path} is a grid of {size:,} combinations; at most {MOST_COMBINATIONS:,} are taken:"
+        " shorten its lists, or split it into several manifests",
+        problems,
+    )
 
 
 def _axes(grid: Mapping[str, Any], above: tuple[str, ...] = ()) -> Iterator[tuple[Any, list[Any]]]:

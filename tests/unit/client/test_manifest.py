@@ -163,3 +163,13 @@ def test_a_row_that_is_too_long_is_rejected(tmp_path: Path) -> None:
     manifest = load(write(tmp_path, "m.csv", "pipeline\noptimize,x\n"))
     assert manifest.rejected[0].where == "line 2"
     assert "2 cells" in manifest.rejected[0].detail
+
+
+def test_a_grid_that_nobody_can_have_meant_is_refused_before_it_is_expanded(tmp_path: Path) -> None:
+    axes = "\n".join(f"labels.l{i} = {list(range(10))}" for i in range(30))
+    path = write(tmp_path, "huge.toml", f'[job]\npipeline = "optimize"\n[grid]\n{axes}\n')
+    with pytest.raises(InvalidInput, match="at most 1,000,000 are taken") as refused:
+        load(path)
+    assert f"{10**30:,} combinations" in str(refused.value)
+    assert len(refused.value.errors) == 30
+    assert refused.value.errors[0].where == "grid.labels.l0"
