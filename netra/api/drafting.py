@@ -76,11 +76,7 @@ def check_workload(planned: Plan, workload: Readable | None, where: str = "workl
     if workload is None:
         problem = Problem(where=where, problem="unknown workload", got=ref)
         raise NotFound(f"there is no workload {ref}", [problem])
-    if workload.ingesting:
-        problem = Problem(
-            where=where, problem="events are being ingested; wait until that is done", got=ref
-        )
-        raise Conflict(f"workload {ref} is being ingested into", [problem])
+    workload.check_settled(ref, where)
     if planned.readers and workload.events == 0:
         problem = Problem(where=where, problem="it has no events; upload some first", got=ref)
         raise Conflict(f"workload {ref} is empty", [problem])

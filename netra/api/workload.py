@@ -142,8 +142,7 @@ class WorkloadController(Controller):
             found = await workloads.lock(connection, request.user.tenant_id, ref)
             if found is None:
                 raise NotFound(f"there is no workload {ref}")
-            if found.ingesting:
-                raise Conflict(f"workload {ref} is being ingested into; wait until that is done")
+            found.check_settled(ref)
             if unfinished := await jobs.unfinished(connection, found.id):
                 raise Conflict(
                     f"{unfinished} jobs of workload {ref} are under way; cancel them first"

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any, LiteralString
 from uuid import UUID, uuid5
 
@@ -21,6 +21,12 @@ from netra.store.postgres import Connection, unavailable
 
 #: An ingest that gave no sign of life for this long is taken over, seconds.
 STALE_S = 60.0
+
+
+def gives_way(given_up_at: datetime) -> str:
+    """When a running ingest whose process is gone stops being in the way, for a refusal."""
+    at = given_up_at.astimezone(UTC).strftime("%Y-%m-%d %H:%M:%SZ")
+    return f"if the process that runs it is gone, this ends by itself at {at}"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -223,7 +229,8 @@ def _conflict(pg: Connection, owner: dict[str, Any]) -> Conflict:
         return Conflict("another ingest into this workload has just begun; try again")
     since = running["started_at"].isoformat(timespec="seconds")
     return Conflict(
-        "the workload is being ingested into; wait until that is done, then send the file again",
+        "the workload is being ingested into; wait until that is done, then send the file again;"
+        f" {gives_way(running['given_up_at'])}",
         (
             Problem(
                 where="workload_id",
@@ -275,7 +282,8 @@ _BEGIN: LiteralString = """
     ON CONFLICT DO NOTHING RETURNING id
 """
 _RUNNING: LiteralString = """
-    SELECT id, source_name, started_at FROM ingests
+    SELECT id, source_name, started_at,
+        heartbeat_at + %(stale_s)s * interval '1 second' AS given_up_at FROM ingests
     WHERE workload_id = %(workload_id)s AND state = 'running'
 """
 _VISIBLE: LiteralString = """

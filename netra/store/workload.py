@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
@@ -12,7 +13,7 @@ from psycopg import sql
 from netra.errors import Conflict, Problem
 from netra.ids import new_id
 from netra.schemas.workload import Ingest, Workload
-from netra.store.ingest import STALE_S, rewritten
+from netra.store.ingest import STALE_S, gives_way, rewritten
 from netra.store.postgres import AsyncConnection
 
 _LIST = sql.SQL("""
@@ -31,8 +32,9 @@ _READABLE = sql.SQL("""
                 ORDER BY i.finished_at, i.id)
             FROM ingests i WHERE i.workload_id = w.id AND i.state = 'visible' AND i.events > 0
         ), '[]') AS ingests,
-        EXISTS (SELECT 1 FROM ingests i WHERE i.workload_id = w.id AND i.state = 'running'
-            AND i.heartbeat_at > now() - make_interval(secs => %(stale_s)s)) AS ingesting
+        (SELECT max(i.heartbeat_at) + make_interval(secs => %(stale_s)s) FROM ingests i
+            WHERE i.workload_id = w.id AND i.state = 'running'
+            AND i.heartbeat_at > now() - make_interval(secs => %(stale_s)s)) AS ingesting_until
     FROM workloads w
     WHERE w.tenant_id = %(tenant)s AND w.deleted_at IS NULL {narrowed} FOR KEY SHARE OF w
 """)
@@ -50,8 +52,18 @@ class Readable:
     #: The `ingest_id`s of the visible rows in ClickHouse, oldest first.
     ingests: tuple[str, ...]
     events: int
-    #: An ingest is running, so that what is visible is about to change.
-    ingesting: bool
+    #: An ingest is running, so that what is visible is about to change: it counts as dead then,
+    #: unless it gives another sign of life.
+    ingesting_until: datetime | None = None
+
+    def check_settled(self, ref: str, where: str = "workload_id") -> None:
+        """Raises Conflict while an ingest is running; it says when that ends at the latest."""
+        if self.ingesting_until is not None:
+            problem = Problem(
+                where=where, problem="events are being ingested; wait until that is done", got=ref
+            )
+            detail = f"workload {ref} is being ingested into; {gives_way(self.ingesting_until)}"
+            raise Conflict(detail, [problem])
 
 
 async def create(
@@ -64,7 +76,7 @@ async def create(
             whoever made it may have died before its file was in.
 
     Raises:
-        Conflict: the tenant has one of this name.
+        Conflict: the tenant has one of this name, or it is just being filled.
     """
     workload_id = new_id()
     cursor = await connection.execute(
@@ -75,7 +87,8 @@ async def create(
     if cursor.rowcount:
         return workload_id, True
     there = await readable(connection, tenant_id, name)
-    if fill and there is not None and there.events == 0 and not there.ingesting:
+    if fill and there is not None and there.events == 0:
+        there.check_settled(name, where="name")
         return there.id, False
     problem = Problem(
         where="name",

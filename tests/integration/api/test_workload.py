@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import io
 import os
+import re
 import socket
 import threading
 import time
+from datetime import UTC, datetime
 from typing import Any
 
 import httpx
@@ -185,6 +187,10 @@ def test_a_create_whose_server_died_can_be_sent_again(caller: Caller, pg: Connec
         " VALUES (%s, %s, %s, 'x', now() - interval '10 min')",
         [new_id(), caller.tenant, workload],
     )
+    query = "UPDATE ingests SET heartbeat_at = now() - %s * interval '1 s' WHERE workload_id = %s"
+    pg.execute(query, [10, workload])
+    assert "ends by itself" in problem(create(caller.http, "chat", EVENTS), 409)["detail"]
+    pg.execute(query, [600, workload])
     problem(create(caller.http, "chat", b"what is this"), 422)
     again = create(caller.http, "chat", EVENTS)
     assert again.status_code == 201
@@ -248,8 +254,15 @@ def test_a_workload_that_is_being_ingested_takes_no_job_and_no_file(
     body = {"workload_id": "chat", "stages": [{"agent": "profile"}]}
     told = problem(caller.http.post("/api/v1/jobs", json=body), 409)
     assert told["errors"][0]["where"] == "workload_id"
-    problem(caller.http.post("/api/v1/workloads/chat/events", content=EVENTS[:-5]), 409)
-    problem(caller.http.delete("/api/v1/workloads/chat"), 409)
+    refused = (
+        told,
+        problem(caller.http.post("/api/v1/workloads/chat/events", content=EVENTS[:-5]), 409),
+        problem(caller.http.delete("/api/v1/workloads/chat"), 409),
+    )
+    for one in refused:
+        (until,) = re.findall(r"ends by itself at (\S+ \S+)Z", one["detail"])
+        left = datetime.fromisoformat(until).replace(tzinfo=UTC) - datetime.now(UTC)
+        assert 50 < left.total_seconds() <= 60
     # Whoever ran it is dead: it gave no sign of life for long.
     pg.execute(
         "UPDATE ingests SET heartbeat_at = now() - interval '10 min' WHERE id = %s", [running]

@@ -50,7 +50,8 @@ def test_the_key_is_no_part_of_what_it_names() -> None:
 
 
 def readable(*, events: int = 1, ingesting: bool = False) -> Readable:
-    return Readable(id=new_id(), ingests=("i",), events=events, ingesting=ingesting)
+    until = NOW + timedelta(seconds=40) if ingesting else None
+    return Readable(id=new_id(), ingests=("i",), events=events, ingesting_until=until)
 
 
 def test_a_workload_is_there_whole_and_not_empty() -> None:
@@ -64,6 +65,12 @@ def test_a_workload_is_there_whole_and_not_empty() -> None:
         with pytest.raises(error) as refused:
             check_workload(reads, found, where="jobs[3].workload_id")
         assert refused.value.errors[0].where == "jobs[3].workload_id"
+
+
+def test_a_refusal_during_an_ingest_says_when_it_ends_by_itself() -> None:
+    reads = plan(JobRequest(workload_id="w", stages=({"agent": "profile"},)), NOW)
+    with pytest.raises(Conflict, match="ends by itself at 2026-01-01 00:00:40Z"):
+        check_workload(reads, readable(ingesting=True))
 
 
 def test_a_job_that_reads_nothing_takes_an_empty_workload() -> None:
