@@ -28,6 +28,8 @@ class Plan:
     request: JobRequest
     goal: Goal
     stages: Sequence[PlannedStage]
+    #: The pipeline that runs; None for an explicit DAG.
+    pipeline: str | None
     #: Agents of the job that read events.
     readers: tuple[str, ...]
     body_hash: str
@@ -47,6 +49,7 @@ def plan(request: JobRequest, now: datetime) -> Plan:
         request=request,
         goal=understood.goal,
         stages=understood.stages,
+        pipeline=understood.pipeline,
         readers=understood.readers,
         body_hash=hashed,
     )

@@ -18,6 +18,9 @@ from netra.pipelines.planner import plan_pipeline
 from netra.pipelines.registry import StageSpec
 from netra.schemas.goal import Goal
 
+#: The pipeline of a job that says neither what it is for nor what it runs.
+USUAL = "optimize"
+
 
 @dataclass(frozen=True, kw_only=True)
 class PlannedStage:
@@ -65,7 +68,7 @@ def build(
     elif goal is not None:
         nodes = plan_pipeline(goal, also=params.keys()).stages
     else:
-        nodes = registry.wanted(registry.get("optimize"), params.keys())
+        nodes = registry.wanted(registry.get(USUAL), params.keys())
     _check_params_names(params, nodes)
     return _planned(nodes, params, explicit=stages is not None)
 

@@ -10,6 +10,11 @@ from netra.pipelines.registry import Pipeline, StageSpec
 from netra.schemas.goal import Goal
 
 
+def planned_name(goal: Goal) -> str:
+    """What a job's pipeline is called that was planned for its goal."""
+    return f"planned:{goal.question}"
+
+
 def plan_pipeline(goal: Goal, also: Collection[str] = ()) -> Pipeline:
     """Every listed agent that helps to answer the goal's question, in the order of their needs.
 
@@ -34,7 +39,7 @@ def plan_pipeline(goal: Goal, also: Collection[str] = ()) -> Pipeline:
     edges = {spec.name: [u for u in spec.upstream if u in names] for spec in chosen}
     after = reduce_edges(edges)
     return Pipeline(
-        name=f"planned:{goal.question}",
+        name=planned_name(goal),
         summary=f"The agents that help to answer the question {goal.question!r}.",
         stages=tuple(StageSpec(name=name, agent=name, after=after[name]) for name in edges),
     )

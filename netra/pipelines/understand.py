@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from netra.catalog import agents
 from netra.errors import InvalidInput, Problem
 from netra.goals.parse import parse_goal
-from netra.pipelines.build import PlannedStage, build
+from netra.pipelines.build import USUAL, PlannedStage, build
+from netra.pipelines.planner import planned_name
 from netra.schemas.goal import Goal
 from netra.schemas.job import JobRequest
 
@@ -17,6 +18,8 @@ from netra.schemas.job import JobRequest
 class Understood:
     goal: Goal
     stages: Sequence[PlannedStage]
+    #: The pipeline that runs, be it named, planned or the usual one; None for an explicit DAG.
+    pipeline: str | None
     #: Agents of the job that read events.
     readers: tuple[str, ...]
 
@@ -39,4 +42,12 @@ def understand(request: JobRequest) -> Understood:
             expected="the id or name of a workload",
         )
         raise InvalidInput("the job needs a workload", [problem])
-    return Understood(goal=goal or Goal(), stages=stages, readers=readers)
+    return Understood(
+        goal=goal or Goal(), stages=stages, pipeline=_pipeline(request, goal), readers=readers
+    )
+
+
+def _pipeline(request: JobRequest, goal: Goal | None) -> str | None:
+    if request.stages is not None:
+        return None
+    return request.pipeline or (planned_name(goal) if goal else USUAL)

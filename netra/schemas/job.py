@@ -31,7 +31,8 @@ class JobRequest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     goal: Annotated[str, Meta(max_length=4000)] | None = None
     objectives: Annotated[tuple[Objective, ...], Meta(max_length=100)] = ()
     constraints: Annotated[tuple[Constraint, ...], Meta(max_length=100)] = ()
-    #: A named pipeline. With neither this nor `stages`, the planner picks agents for the goal.
+    #: A named pipeline. With neither this nor `stages`, the planner picks agents for the goal, and
+    #: the job's pipeline is then called `planned:QUESTION`; without a goal it is `optimize`.
     pipeline: str | None = None
     #: An explicit DAG: `[{"name", "agent", "after", "params"}]`.
     stages: tuple[dict[str, Any], ...] | None = None
