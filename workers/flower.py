@@ -8,10 +8,28 @@ from netra.errors import SettingsError
 from netra.tasks.app import app
 
 
+def _close_open_routes() -> None:
+    """Flower answers these two without credentials; here nothing does."""
+    # Flower loads its templates and Prometheus' client: only where it runs.
+    from flower import urls
+    from flower.views import monitor
+    from tornado.web import authenticated
+
+    closed = {
+        route: type(route.__name__, (route,), {"prepare": authenticated(route.prepare)})
+        for route in (monitor.Metrics, monitor.Healthcheck)
+    }
+    urls.handlers[:] = [
+        (route[0], closed[route[1]]) if isinstance(route, tuple) and route[1] in closed else route
+        for route in urls.handlers
+    ]
+
+
 def main() -> None:
     user, password = os.environ.get("NETRA_FLOWER_USER"), os.environ.get("NETRA_FLOWER_PASSWORD")
     if not user or not password:
         raise SettingsError("Flower needs NETRA_FLOWER_USER and NETRA_FLOWER_PASSWORD")
+    _close_open_routes()
     # Read from the environment by Flower itself, so that no process list shows it.
     os.environ["FLOWER_BASIC_AUTH"] = f"{user}:{password}"
     app.start(

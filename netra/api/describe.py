@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from litestar import Litestar
+from litestar import Litestar, Router
 from litestar.handlers import HTTPRouteHandler
 from litestar.openapi import OpenAPIConfig, ResponseSpec
 from litestar.openapi.plugins import JsonRenderPlugin
@@ -33,7 +33,8 @@ def openapi() -> OpenAPIConfig:
         title="Netra",
         version=netra.__version__,
         description="Plans for LLM workloads: computed from traffic, backtested, traceable.",
-        path="/schema",
+        # What the API is, is no secret, and a browser that opens it sends no key.
+        openapi_router=Router("/schema", route_handlers=[], opt={"open": True}),
         use_handler_docstrings=True,
         render_plugins=[JsonRenderPlugin(path=["/", "/openapi.json"])],
         components=Components(security_schemes={"bearer": key, "header": header}),

@@ -61,7 +61,8 @@ def flower(on: Subject) -> Iterator[Check]:
         yield Check(name="flower", state="skip", found="no stack runs", mend="netra up")
         return
     port = on.stack.ports["flower"]
-    code, text = _get(port, "/")
+    answers = [_get(port, path) for path in ("/", "/metrics", "/healthcheck")]
+    code, text = next((a for a in answers if a[0] != 401), answers[0])
     outside = [address for address in _addresses() if _reachable(address, port)]
     if outside:
         found = f"reachable from other machines at {', '.join(outside)}"

@@ -1,4 +1,4 @@
-"""Every route but health asks for a key, whatever the method; what surrounds each request."""
+"""Every route but health and schema asks for a key, whatever the method; what is around it all."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from netra.store.postgres import Connection
 from tests.integration.api.conftest import Caller, Engine
 from tests.integration.api.test_job import problem
 
-OPEN = {"/health", "/health/ready"}
+OPEN = {"/health", "/health/ready", "/schema", "/schema/openapi.json", "/schema/x"}
 
 
 def routes() -> list[tuple[str, str]]:
@@ -44,6 +44,14 @@ def test_without_a_key_nothing_is_answered(
         told = problem(answer, 401)
         assert told["type"].endswith("/unauthorized")
         assert answer.headers["www-authenticate"].startswith("Bearer")
+
+
+def test_the_schema_opens_in_a_browser_without_a_key(address: str) -> None:
+    for path in ("/schema", "/schema/openapi.json"):
+        answer = httpx.get(f"http://{address}{path}")
+        assert answer.status_code == 200
+        assert "/api/v1/jobs" in answer.json()["paths"]
+    assert httpx.get(f"http://{address}/schema/nothing").status_code == 404
 
 
 def test_a_key_comes_in_either_header(address: str, caller: Caller) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import http.client
 import json
 import os
@@ -125,11 +126,15 @@ def test_doctor_says_what_is_wrong_and_how_to_mend_it(stack: StackInfo) -> None:
     assert checks[-1]["name"] == "flower", "the checks after it were made"
 
 
-def test_flower_asks_for_credentials(stack: StackInfo) -> None:
-    connection = http.client.HTTPConnection("127.0.0.1", stack.ports["flower"], timeout=5)
-    connection.request("GET", "/")
-    assert connection.getresponse().status == 401
-    connection.close()
+@pytest.mark.parametrize("path", ["/", "/metrics", "/healthcheck"])
+def test_flower_asks_for_credentials(stack: StackInfo, path: str) -> None:
+    user, password = stack.flower_credentials
+    right = base64.b64encode(f"{user}:{password}".encode()).decode()
+    for headers, expected in (({}, 401), ({"Authorization": f"Basic {right}"}, 200)):
+        connection = http.client.HTTPConnection("127.0.0.1", stack.ports["flower"], timeout=5)
+        connection.request("GET", path, headers=headers)
+        assert connection.getresponse().status == expected
+        connection.close()
 
 
 # -- at the terminal, with the stores only --------------------------------------------------------
