@@ -265,6 +265,16 @@ def _common(
     return content
 
 
+def _of_prefixes(requests: Requests) -> str:
+    """What is said of prefix caches."""
+    if requests.unhashed_why:
+        return f"no hit in a prefix cache between requests is counted on: {requests.unhashed_why}"
+    return (
+        f"hits in prefix caches are simulated from the block hashes of {requests.hashed:,} of"
+        f" {len(requests.trace):,} requests; answers are not cached for later prompts"
+    )
+
+
 def _step_times(hardware: Hardware, shown: Evaluation | None) -> dict[str, Any]:
     """Where step times come from, by GPU, and the error band of the fleet that is shown."""
     sources: dict[str, list[str]] = {}
@@ -293,7 +303,7 @@ def _assumptions(question: Question, requests: Requests) -> list[str]:
     params = question.params
     said = [
         f"{params.margin:.0%} of each limit is kept free",
-        "prompts share nothing: no hit in a prefix cache between requests is counted on",
+        _of_prefixes(requests),
         "arrivals and lengths are those of the trace, whatever serves them",
         f"a server uses {params.memory_share:.0%} of a GPU's memory, less its weights and 2 GB",
         "--max-model-len is what the longest request of the trace needs: longer ones are refused",

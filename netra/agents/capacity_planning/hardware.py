@@ -12,7 +12,12 @@ from netra.analysis.serving.calibrated import EngineCalibration, calibrated
 from netra.analysis.serving.known import GPUS, known_gpu, known_model, with_format
 from netra.analysis.serving.roofline import Parallelism, Roofline
 from netra.analysis.serving.search.configuration import Candidate, Configuration
-from netra.analysis.serving.search.offers import Replica, Settings, configurations_of
+from netra.analysis.serving.search.offers import (
+    ROUTINGS,
+    Replica,
+    Settings,
+    configurations_of,
+)
 from netra.analysis.serving.search.trace import Trace
 from netra.analysis.serving.specs import GpuSpec, ModelSpec
 from netra.analysis.serving.step_source import StepOrigin, StepTimes
@@ -120,7 +125,7 @@ def find_hardware(
         InsufficientData: no GPU has a price, or the model and its longest request fit on none.
     """
     model = named_model(params)
-    settings = settings_of(params)
+    settings = settings_of(params, hashed=trace.prefixes is not None)
     found = Hardware(model=model, priced=priced_gpus(params, supply))
     for one in found.priced:
         most = min(params.max_gpus, one.offer.max_gpus or params.max_gpus)
@@ -221,14 +226,27 @@ def _refusal(gpu: str, tensor: int, data: int, why: str) -> dict[str, Any]:
     return {"gpu": gpu, "parallelism": {"tensor": tensor, "data": data}, "why": why}
 
 
-def settings_of(params: CapacityParams) -> Settings:
+def settings_of(params: CapacityParams, *, hashed: bool) -> Settings:
+    """What is tried.
+
+    Raises:
+        InsufficientData: prefix-aware routing is asked for, and no prompt says its blocks.
+    """
+
     def listed(value: Any) -> Sequence[Any]:
         return value if isinstance(value, tuple | list) else (value,)
 
+    usual = (*ROUTINGS, *(["prefix-aware"] if hashed else []))
+    routings = listed(params.routing) if params.routing else usual
+    if "prefix-aware" in routings and not hashed:
+        raise InsufficientData(
+            "prefix-aware routing needs to know what prompts have in common",
+            needs=["prefix_hashes"],
+        )
     return Settings(
         max_num_seqs=sorted(set(listed(params.max_num_seqs))),
         max_num_batched_tokens=sorted(set(listed(params.max_num_batched_tokens))),
-        routings=listed(params.routing),
+        routings=routings,
         memory_share=params.memory_share,
     )
 

@@ -117,6 +117,11 @@ def routing_note(routing: str) -> str:
             "requests go to the replica with the fewest unfinished ones: a router that counts them"
             " (least outstanding requests), since a Kubernetes Service does not"
         )
+    if routing == "prefix-aware":
+        return (
+            "requests go to the replica whose cache has most of the prompt, unless it is far more"
+            " loaded than others: a prefix-aware router such as vLLM's production stack or AIBrix"
+        )
     if routing == "round-robin":
         return "requests go to the replicas in turn: a router or proxy with round-robin"
     return "requests go to replicas at random, as a Kubernetes Service does it"

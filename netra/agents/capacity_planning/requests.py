@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from netra.agents.base import Context, Inputs
+from netra.agents.capacity_planning.block_lists import BlockLists
 from netra.agents.columns import Codes, Vocabulary, concatenate, numbers, times
 from netra.analysis.percentiles import needed
 from netra.analysis.serving.search.limits import Limit
@@ -30,6 +31,9 @@ class Requests:
     events: int
     #: Events that cannot be served, by why.
     left_out: dict[str, int]
+    #: Requests that say which blocks their prompt has, and why that is not used, if it is not.
+    hashed: int = 0
+    unhashed_why: str = ""
 
     def as_json(self) -> dict[str, Any]:
         return {
@@ -38,6 +42,7 @@ class Requests:
             "left_out": self.left_out,
             "span_s": self.trace.span_s,
             "anchored": self.anchored,
+            "with_block_hashes": self.hashed,
         }
 
 
@@ -49,7 +54,7 @@ def read_requests(inputs: Inputs, context: Context, limits: list[Limit]) -> Requ
             requests, or there are too few for the percentiles of the limits.
         StageCancelled: the stage was asked to stop.
     """
-    ts, prompt, output, sessions = _columns(inputs, context)
+    ts, prompt, output, sessions, blocks = _columns(inputs, context)
     events = len(ts)
     if not events:
         raise InsufficientData("the workload has no events", needs=["events"])
@@ -72,10 +77,13 @@ def read_requests(inputs: Inputs, context: Context, limits: list[Limit]) -> Requ
         raise InsufficientData(
             "no event has both token counts", needs=["input_tokens", "output_tokens"]
         )
+    rows = np.flatnonzero(kept)[order]
+    prefixes, why = blocks.prefixes(rows, prompt[rows].astype(np.int64))
     trace = Trace(
-        arrival_s=(ts[kept][order] - start) / 1e6,
-        input_tokens=prompt[kept][order].astype(np.int64),
-        output_tokens=output[kept][order].astype(np.int64),
+        arrival_s=(ts[rows] - start) / 1e6,
+        input_tokens=prompt[rows].astype(np.int64),
+        output_tokens=output[rows].astype(np.int64),
+        prefixes=prefixes,
     )
     _check_enough(trace, limits)
     return Requests(
@@ -84,17 +92,21 @@ def read_requests(inputs: Inputs, context: Context, limits: list[Limit]) -> Requ
         anchored=inputs.workload.anchored,
         events=events,
         left_out={why: n for why, n in left_out.items() if n},
+        hashed=blocks.hashed(rows) if prefixes is not None else 0,
+        unhashed_why=why,
     )
 
 
 def _columns(
     inputs: Inputs, context: Context
-) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray, BlockLists]:
     parts: list[tuple[np.ndarray, np.ndarray, np.ndarray, Codes]] = []
+    blocks = BlockLists()
     names = Vocabulary()
     for batch in inputs.events():
         if context.cancelled():
             raise StageCancelled
+        blocks.add(batch)
         parts.append(
             (
                 times(batch),
@@ -108,6 +120,7 @@ def _columns(
         concatenate((p[1] for p in parts), np.float64),
         concatenate((p[2] for p in parts), np.float64),
         concatenate((p[3] for p in parts), np.int32),
+        blocks,
     )
 
 

@@ -166,7 +166,8 @@ def intervals_of(
         "draws": found.draws,
         "seed": seed,
         "method": f"{found.draws} traces of {found.windows} windows of {found.window_s:,.0f} s"
-        " each, drawn with replacement and served anew",
+        " each, drawn with replacement"
+        + (" and served anew" if trace.prefixes is None else " from the served trace"),
     }
 
 

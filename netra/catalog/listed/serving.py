@@ -12,7 +12,10 @@ ENTRIES = (
         pool="cpu",
         path="netra.agents.capacity:run",
         params=CapacityParams,
-        columns=("ts", "session_id", "input_tokens", "output_tokens"),
+        columns=(
+            *("ts", "session_id", "input_tokens", "output_tokens"),
+            *("prefix_hashes", "block_tokens"),
+        ),
         upstream=("triage", "serving-fit"),
         on_request=True,
     ),

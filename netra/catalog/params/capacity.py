@@ -32,7 +32,7 @@ class CurrentFleet(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     data: _Parallel = 1
     max_num_seqs: _Count = 256
     max_num_batched_tokens: _Count = 8192
-    routing: Literal["round-robin", "least-loaded", "random"] = "round-robin"
+    routing: Literal["round-robin", "least-loaded", "random", "prefix-aware"] = "round-robin"
     #: Of one GPU; by default the supply catalog's.
     usd_per_gpu_hour: _Usd | None = None
 
@@ -71,10 +71,11 @@ class CapacityParams(Params, frozen=True, kw_only=True):
     #: What `serving-fit` left of an engine's log (its result, or the part `calibration`): corrects
     #: the step times on the GPU of that log. In a job, a stage before this one may leave it.
     calibration: Annotated[dict[str, Any] | None, Meta(extra={"file": "json"})] = None
-    #: Batch settings and ways of routing that are tried, all with all.
+    #: Batch settings and ways of routing that are tried, all with all; by default prefix-aware
+    #: routing too where block hashes are known.
     max_num_seqs: tuple[_Count, ...] | _Count = (64, 128, 256)
     max_num_batched_tokens: tuple[_Count, ...] | _Count = (2048, 8192)
-    routing: tuple[str, ...] | str = ("round-robin", "least-loaded")
+    routing: tuple[str, ...] | str | None = None
     #: From a decision to a replica that serves, seconds, behind an autoscaler.
     startup_s: Annotated[float, Meta(ge=0)] = 180.0
     #: The share of the time that a fleet is chosen on for the backtest.
@@ -99,7 +100,7 @@ class CapacityParams(Params, frozen=True, kw_only=True):
             expected = "at least one of: " + ", ".join(LIMITS)
             problem = Problem(where=where, problem="no limit is given", expected=expected)
             raise InvalidInput("a fleet is sized by the limits that it has to hold", [problem])
-        known = ("round-robin", "least-loaded", "random")
+        known = ("round-robin", "least-loaded", "random", "prefix-aware")
         wrong = [
             Problem(
                 where=f"{where}.routing",
@@ -107,7 +108,7 @@ class CapacityParams(Params, frozen=True, kw_only=True):
                 got=r,
                 expected="one of: " + ", ".join(known),
             )
-            for r in ((self.routing,) if isinstance(self.routing, str) else self.routing)
+            for r in ((self.routing,) if isinstance(self.routing, str) else self.routing or ())
             if r not in known
         ]
         if wrong:

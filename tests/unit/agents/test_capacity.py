@@ -327,3 +327,42 @@ def test_relative_times_claim_no_calendar() -> None:
     assert any("times are relative" in a for a in content["assumptions"])
     labels = {c["x_label"] for c in content["section"]["charts"]}
     assert "Minutes from the first request" in labels
+
+
+def _hashed(n: int = 1500, tokens: Any = 64) -> dict[str, Sequence[Any]]:
+    """Prompts of which the first half is one of five."""
+    events = traffic(n)
+    blocks = [
+        [1000 * (i % 5) + b if b < t // 128 else 10**6 + 1000 * i + b for b in range(t // 64)]
+        for i, t in enumerate(events["input_tokens"])
+    ]
+    return {**events, "prefix_hashes": blocks, "block_tokens": [tokens] * n}
+
+
+def test_block_hashes_make_prompts_cheaper_and_routing_aware_of_them() -> None:
+    plain = run(inputs_of(traffic()), **LIMITS).content
+    hashed = run(inputs_of(_hashed()), **LIMITS).content
+    assert hashed["requests"]["with_block_hashes"] > 1400
+    assert hashed["cost_usd_per_hour"] <= plain["cost_usd_per_hour"]
+    assert any("simulated from the block hashes" in a for a in hashed["assumptions"])
+    assert any("no hit in a prefix cache" in a for a in plain["assumptions"])
+    one = {"gpus": ["l40s"], "max_num_seqs": 64, "max_gpus_per_replica": 1}
+    slow = run(inputs_of(traffic()), **LIMITS, **one).content
+    fast = run(inputs_of(_hashed()), **LIMITS, **one, routing="prefix-aware").content
+    assert fast["percentiles"]["ttft_p50_ms"] < slow["percentiles"]["ttft_p50_ms"]
+    assert fast["fleet"]["settings"]["routing"] == "prefix-aware"
+    assert "cache has most of the prompt" in fast["routing"]
+    assert fast["intervals"]["status"] == "ok"
+
+
+def test_prefix_aware_routing_needs_hashes() -> None:
+    with pytest.raises(InsufficientData) as e:
+        run(inputs_of(traffic(100)), **LIMITS, routing="prefix-aware")
+    assert e.value.needs == ["prefix_hashes"]
+
+
+@pytest.mark.parametrize(("tokens", "why"), [(None, "unknown"), (50, "do not end where")])
+def test_hashes_that_cannot_be_used_say_why(tokens: Any, why: str) -> None:
+    content = run(inputs_of(_hashed(300, tokens)), **LIMITS).content
+    assert content["requests"]["with_block_hashes"] == 0
+    assert any(why in a for a in content["assumptions"])

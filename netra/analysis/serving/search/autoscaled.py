@@ -88,6 +88,7 @@ def _served(
         trace.output_tokens,
         fleet=fleet,
         table=configuration.table,
+        prefixes=trace.prefixes,
     )
     return Autoscaled(
         autoscaling=scaling,

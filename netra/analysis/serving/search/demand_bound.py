@@ -85,14 +85,15 @@ def _work(trace: Trace, rates: WorkRates, *, budget: int, slots: int) -> tuple[F
     """
     prompt = trace.input_tokens.astype(np.float64)
     later = (trace.output_tokens - 1).astype(np.float64)
-    pairs = 0.5 * prompt * (prompt + 1.0)
+    computed = trace.least_read.astype(np.float64)
+    pairs = computed * (prompt - computed + 0.5 * (computed + 1.0))
     read = rates.sequence + rates.kv * prompt + rates.pair * pairs
     contexts = later * (prompt + 0.5 * (later + 1.0))
     step, token = rates.step[:, None], rates.token[:, None]
     # A step holds at most `budget` tokens, of which at most `slots` are of generating sequences.
-    reading = (token + step / budget) * prompt + read
+    reading = (token + step / budget) * computed + read
     generating = (token + step / slots + rates.sequence) * later + rates.kv * contexts
-    return reading, token * prompt + read + generating
+    return reading, token * computed + read + generating
 
 
 def _without_most(work: Floats, exceptions: int) -> float:

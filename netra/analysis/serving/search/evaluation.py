@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from netra.analysis.compiled import Floats
+from netra.analysis.compiled import Floats, Int64s
 from netra.analysis.serving.search.configuration import Candidate
 from netra.analysis.serving.search.limits import (
     METRICS,
@@ -62,6 +62,7 @@ def serve(trace: Trace, candidate: Candidate) -> Service:
         trace.output_tokens,
         fleet=configuration.fleet(candidate.replicas),
         table=configuration.table,
+        prefixes=trace.prefixes,
     )
 
 
@@ -74,9 +75,9 @@ def evaluation_of(
     service: Service,
     candidate: Candidate,
     limits: Sequence[Limit],
-    rows: tuple[int, int] | None = None,
+    rows: tuple[int, int] | Int64s | None = None,
 ) -> Evaluation:
-    """What the times of a simulated fleet amount to, of all requests or of a range of them."""
+    """What the times of a simulated fleet amount to, of all requests, a range, or some of them."""
     times = {metric: times_of(service, metric, rows) for metric in METRICS}
     values = tuple(percentile(times[limit.metric], limit.q) for limit in limits)
     return Evaluation(

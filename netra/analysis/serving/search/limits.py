@@ -16,7 +16,7 @@ from typing import Literal
 
 import numpy as np
 
-from netra.analysis.compiled import Floats
+from netra.analysis.compiled import Floats, Int64s
 from netra.analysis.serving.simulator import Service
 
 Metric = Literal["ttft", "tpot", "latency"]
@@ -63,9 +63,11 @@ def percentile(values: Floats, q: float) -> float:
     return float(np.partition(values, k)[k])
 
 
-def times_of(service: Service, metric: Metric, rows: tuple[int, int] | None = None) -> Floats:
+def times_of(
+    service: Service, metric: Metric, rows: tuple[int, int] | Int64s | None = None
+) -> Floats:
     """The times that a limit of this metric is about; a request of one token has no TPOT."""
-    part = slice(*rows) if rows else slice(None)
+    part = slice(*rows) if isinstance(rows, tuple) else slice(None) if rows is None else rows
     if metric == "ttft":
         return service.ttft_s[part]
     if metric == "latency":

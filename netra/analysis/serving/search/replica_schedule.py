@@ -75,7 +75,7 @@ def _need(
     before, _ = trace.between(span[0] - warm_up_s, span[1])
     replicas, holds = 1, True
     if high > low:
-        served = _rows(trace, before, high)
+        served = trace.part(before, high)
         for replicas in range(1, most + 1):
             candidate = Candidate(configuration=configuration, replicas=replicas)
             service = serve(served, candidate)
@@ -85,12 +85,4 @@ def _need(
                 break
     return WindowNeed(
         start_s=span[0], end_s=span[1], requests=high - low, replicas=replicas, holds=holds
-    )
-
-
-def _rows(trace: Trace, low: int, high: int) -> Trace:
-    return Trace(
-        arrival_s=trace.arrival_s[low:high],
-        input_tokens=trace.input_tokens[low:high],
-        output_tokens=trace.output_tokens[low:high],
     )

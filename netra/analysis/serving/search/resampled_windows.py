@@ -5,7 +5,12 @@ requests one by one would be too sure. Windows are drawn with replacement and la
 each such trace is served anew (moving from Carlstein 1986's blocks of a series to its simulation);
 the intervals are those of percentiles over the draws (Efron & Tibshirani 1993, ch. 13).
 
-Cost: one simulation a draw, and one for each number of replicas that may be enough.
+Where it is known what prompts have in common, a window that is drawn twice would find its prompts
+in the cache: then the trace is served once for each number of replicas, and windows of what became
+of its requests are drawn.
+
+Cost: one simulation a draw and one for each number of replicas that may be enough; or one for each
+number of replicas, and O(n) a draw.
 """
 
 from __future__ import annotations
@@ -17,8 +22,14 @@ from functools import partial
 
 import numpy as np
 
+from netra.analysis.compiled import Floats, Int64s
 from netra.analysis.serving.search.configuration import Candidate
-from netra.analysis.serving.search.evaluation import Evaluation, evaluate
+from netra.analysis.serving.search.evaluation import (
+    Evaluation,
+    evaluate,
+    evaluation_of,
+    serve,
+)
 from netra.analysis.serving.search.least_replicas import least_replicas
 from netra.analysis.serving.search.limits import Limit, percentile
 from netra.analysis.serving.search.trace import Trace
@@ -49,25 +60,30 @@ class Resampled:
 
 def resample(trace: Trace, *, windows: int, rng: np.random.Generator) -> Trace | None:
     """Windows of the trace, drawn with replacement and laid end to end; None: all were empty."""
+    rows, shift = _drawn_rows(trace, windows, rng)
+    if not len(rows):
+        return None
+    picked = trace.where(rows)
+    return Trace(
+        # Rounding may put an arrival just before the end of the window before.
+        arrival_s=np.maximum.accumulate(picked.arrival_s + shift),
+        input_tokens=picked.input_tokens,
+        output_tokens=picked.output_tokens,
+    )
+
+
+def _drawn_rows(trace: Trace, windows: int, rng: np.random.Generator) -> tuple[Int64s, Floats]:
+    """The requests of windows drawn with replacement, and by how much each moves in time."""
     start = float(trace.arrival_s[0])
     width = trace.span_s / windows
     which = np.minimum((trace.arrival_s - start) / width, windows - 1).astype(np.int64)
     edges = np.searchsorted(which, np.arange(windows + 1))
     drawn = rng.integers(0, windows, windows)
     lengths = edges[drawn + 1] - edges[drawn]
-    if not int(lengths.sum()):
-        return None
     place = np.repeat(np.arange(windows), lengths)
     within = np.arange(len(place)) - np.repeat(np.cumsum(lengths) - lengths, lengths)
-    rows = np.repeat(edges[drawn], lengths) + within
-    shift = (np.arange(windows) - drawn) * width
-    picked = trace.where(rows)
-    return Trace(
-        # Rounding may put an arrival just before the end of the window before.
-        arrival_s=np.maximum.accumulate(picked.arrival_s + shift[place]),
-        input_tokens=picked.input_tokens,
-        output_tokens=picked.output_tokens,
-    )
+    shift = np.multiply(np.arange(windows) - drawn, width, dtype=np.float64)
+    return np.repeat(edges[drawn], lengths) + within, shift[place]
 
 
 def over_resamples(
@@ -95,6 +111,9 @@ def over_resamples(
             needs=[f"{MIN_WINDOWS} windows of traffic"],
         )
     streams = np.random.default_rng(seed).spawn(draws)
+    if trace.prefixes is not None:
+        found = _of_served(trace, candidate, limits, windows, most, streams, cancelled)
+        return _summary(found, windows, trace.span_s / windows, level, most)
     outcomes: list[tuple[Evaluation, int | None]] = []
     serve_one = partial(_one, trace, candidate, limits, windows, most)
     with ThreadPoolExecutor(threads) as pool:
@@ -121,6 +140,35 @@ def _one(
         return least, candidate.replicas
     chosen = evaluate(drawn, candidate, limits)
     return chosen, least.candidate.replicas if least else None
+
+
+def _of_served(
+    trace: Trace,
+    candidate: Candidate,
+    limits: Sequence[Limit],
+    windows: int,
+    most: int,
+    streams: list[np.random.Generator],
+    cancelled: Callable[[], bool] | None,
+) -> list[tuple[Evaluation, int | None]]:
+    """Draws of windows of the served trace, each with the least replicas that hold it."""
+    drawn = [d for d in (_drawn_rows(trace, windows, rng) for rng in streams) if len(d[0])]
+    least: list[int | None] = [None] * len(drawn)
+    chosen: list[Evaluation] = []
+    for replicas in range(1, most + 1):
+        if cancelled and cancelled():
+            raise StageCancelled
+        if replicas > candidate.replicas and None not in least:
+            break
+        fleet = Candidate(configuration=candidate.configuration, replicas=replicas)
+        service = serve(trace, fleet)
+        for i, (rows, _) in enumerate(drawn):
+            found = evaluation_of(service, fleet, limits, rows)
+            if found.holds and least[i] is None:
+                least[i] = replicas
+            if replicas == candidate.replicas:
+                chosen.append(found)
+    return list(zip(chosen, least, strict=True))
 
 
 def _summary(

@@ -1,8 +1,9 @@
 """The times of each request if it had a replica to itself: no schedule is faster.
 
-A prompt of p tokens takes at least ceil(p / budget) steps, reads its own context at least once,
-and attends to p (p + 1) / 2 pairs; each further token takes a step that reads the context before
-it. Waiting, other requests and preemptions only add to this.
+A prompt of p tokens, of which a cache can hold all but t, takes at least ceil(t / budget) steps,
+reads its own context at least once, and attends to t (p - t) + t (t + 1) / 2 pairs; each further
+token takes a step that reads the context before it. Waiting, other requests and preemptions only
+add to this.
 
 Cost: O(n lines).
 """
@@ -40,11 +41,12 @@ def unloaded(trace: Trace, rates: WorkRates, *, budget: int) -> Unloaded:
         budget: the most tokens in a step.
     """
     prompt = trace.input_tokens.astype(np.float64)
-    chunks = np.ceil(prompt / budget)
+    computed = trace.least_read.astype(np.float64)
+    chunks = np.ceil(computed / budget)
     by_tokens = np.max(
-        rates.step[:, None] * chunks + rates.token[:, None] * prompt, axis=0, initial=0.0
+        rates.step[:, None] * chunks + rates.token[:, None] * computed, axis=0, initial=0.0
     )
-    pairs = 0.5 * prompt * (prompt + 1.0)
+    pairs = computed * (prompt - computed + 0.5 * (computed + 1.0))
     ttft = by_tokens + rates.sequence * chunks + rates.kv * prompt + rates.pair * pairs
     later = (trace.output_tokens - 1).astype(np.float64)
     decoding = later * (rates.least + rates.kv * (prompt + 0.5 * (later + 1.0)))

@@ -8,6 +8,8 @@ from typing import cast
 
 import numpy as np
 
+from netra.analysis.compiled import Int64s
+from netra.analysis.serving.prefixes import Prefixes, prefixes_of
 from netra.analysis.serving.search.configuration import Configuration, candidates_of, cost_key
 from netra.analysis.serving.search.evaluation import Evaluation, evaluate
 from netra.analysis.serving.search.fleet_search import Scope
@@ -15,7 +17,10 @@ from netra.analysis.serving.search.limits import Limit, Metric
 from netra.analysis.serving.search.trace import Trace
 from netra.analysis.serving.settings import EngineSettings, Routing
 from netra.analysis.serving.step_time import StepTable
-from tests.unit.analysis.serving.cases import random_table
+from tests.unit.analysis.serving.cases import random_hashes, random_table
+
+#: Tokens of a block with a hash.
+_HASHED_TOKENS = 4
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,16 +34,28 @@ class Catalog:
 def random_trace(rng: np.random.Generator) -> Trace:
     n = int(rng.integers(1, 60))
     gaps = rng.exponential(rng.choice([0.0, 0.3, 2.0, 20.0]), n)
+    prompt = rng.integers(1, rng.integers(2, 60), n)
     return Trace(
         arrival_s=1e3 * rng.uniform() + np.cumsum(gaps * rng.integers(0, 2, n)),
-        input_tokens=rng.integers(1, rng.integers(2, 60), n),
+        input_tokens=prompt,
         output_tokens=rng.integers(1, rng.integers(2, 40), n),
+        prefixes=_random_prefixes(rng, prompt) if rng.integers(2) else None,
+    )
+
+
+def _random_prefixes(rng: np.random.Generator, prompt: Int64s) -> Prefixes:
+    hashes = random_hashes(rng, prompt, _HASHED_TOKENS)
+    return prefixes_of(
+        np.cumsum([0, *map(len, hashes)]),
+        np.array([one for blocks in hashes for one in blocks], np.uint64),
+        prompt,
+        block_tokens=_HASHED_TOKENS,
     )
 
 
 def random_configuration(rng: np.random.Generator, trace: Trace) -> Configuration:
     slots = int(rng.integers(1, 9))
-    block = int(rng.choice([1, 2, 4, 16]))
+    block = int(rng.choice([1, 2, 4] if trace.prefixes else [1, 2, 4, 16]))
     least_blocks = -(-trace.kv_tokens_needed // block)
     engine = EngineSettings(
         max_num_seqs=slots,
@@ -62,7 +79,12 @@ def random_configuration(rng: np.random.Generator, trace: Trace) -> Configuratio
         tensor=int(rng.choice([1, 2])),
         data=engine.ranks,
         engine=engine,
-        routing=cast(Routing, rng.choice(["round-robin", "least-loaded"])),
+        routing=cast(
+            Routing,
+            rng.choice(
+                ["round-robin", "least-loaded", *(["prefix-aware"] if trace.prefixes else [])]
+            ),
+        ),
         table=table,
         # Few prices, so that many fleets cost the same.
         usd_per_hour=float(rng.choice([0.5, 1.0, 1.5, 2.0])),

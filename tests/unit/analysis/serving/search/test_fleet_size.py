@@ -46,11 +46,11 @@ def test_least_replicas_are_the_first_that_hold(seed: int) -> None:
         assert (found.candidate.replicas if found else None) == expected
 
 
-def _holding(seed: int) -> tuple[Catalog, Candidate]:
+def _holding(seed: int, hashed: bool = False) -> tuple[Catalog, Candidate]:
     """A catalog with requests over time, and the cheapest fleet of it that holds."""
     for s in range(seed, seed + 1000):
         catalog = random_catalog(s)
-        if catalog.trace.span_s > 20:
+        if catalog.trace.span_s > 20 and (catalog.trace.prefixes is not None) == hashed:
             found = search(catalog.trace, catalog.configurations, catalog.limits)
             if found.cheapest:
                 return catalog, found.cheapest.candidate
@@ -149,8 +149,9 @@ def test_a_resample_lays_whole_windows_end_to_end() -> None:
         assert np.count_nonzero(windows == window) % np.count_nonzero(everyone) == 0
 
 
-def test_intervals_repeat_by_seed_and_hold_what_they_were_drawn_from() -> None:
-    catalog, best = _holding(0)
+@pytest.mark.parametrize("hashed", [False, True])
+def test_intervals_repeat_by_seed_and_hold_what_they_were_drawn_from(hashed: bool) -> None:
+    catalog, best = _holding(0, hashed)
     trace = catalog.trace
 
     def run(seed: int, threads: int = 1):
