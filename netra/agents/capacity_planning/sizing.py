@@ -27,6 +27,7 @@ _HOURS_FROM = 2.0
 _SHORT_WINDOW_S = 600.0
 _MOST_WINDOWS = 336
 _WARM_UP_S = 120.0
+_CACHE_WARM_UP_S = 1800.0
 #: Blocks of the resampling: hours where there are enough of them, else so many parts.
 _BLOCK_HOURS = 20
 _PARTS = 24
@@ -60,7 +61,10 @@ def schedule_of(
     most = 2 * chosen.replicas + 4
     windows = replica_schedule(
         trace, chosen.configuration, question.limits,
-        window_s=window_s, warm_up_s=min(_WARM_UP_S, window_s), most=most,
+        window_s=window_s,
+        # Caches take longer to fill than queues.
+        warm_up_s=_WARM_UP_S if trace.prefixes is None else _CACHE_WARM_UP_S,
+        most=most, served=(chosen.replicas, serve(trace, chosen)),
         cancelled=context.cancelled,
     )  # fmt: skip
     context.progress(0.72, "replicas by time")
@@ -115,7 +119,8 @@ def schedule_json(schedule: Schedule, requests: Requests, startup_s: float) -> d
             "percentiles": percentiles_ms(scaled.evaluation),
         },
         "method": "each window served on its own after a warm-up, with the least replicas that hold"
-        " the limits; the autoscaler is simulated over the whole trace",
+        " the limits, at most the chosen fleet's where that holds them in the window; the"
+        " autoscaler is simulated over the whole trace",
     }
 
 

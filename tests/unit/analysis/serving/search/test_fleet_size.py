@@ -89,6 +89,28 @@ def test_each_window_has_the_first_number_of_replicas_that_serves_it(seed: int) 
         assert held[-1] == need.holds
 
 
+def test_a_window_needs_no_more_than_a_fleet_that_holds_it_in_all_the_trace() -> None:
+    for seed in range(0, 300, 50):
+        catalog, best = _holding(seed)
+        trace = catalog.trace
+        served = (best.replicas, serve(trace, best))
+        alone, capped = (
+            replica_schedule(
+                trace,
+                best.configuration,
+                catalog.limits,
+                window_s=trace.span_s / 4.5,
+                warm_up_s=7.0,
+                most=6,
+                served=given,
+            )
+            for given in (None, served)
+        )
+        for one, other in zip(alone, capped, strict=True):
+            assert other.replicas <= one.replicas
+            assert other.replicas in (one.replicas, best.replicas)
+
+
 def test_the_autoscaler_is_the_cheapest_of_those_that_hold() -> None:
     catalog, best = _holding(0)
     best = dataclasses.replace(best, replicas=best.replicas + 1)
