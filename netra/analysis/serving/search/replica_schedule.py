@@ -2,7 +2,7 @@
 
 Each window is served on its own, after the requests of a while before it as a warm-up: the number
 is what the window's own traffic needs, and presumes that replicas are ready when it begins and
-that the window before did not leave a backlog. Where a fleet that was served all the trace holds the
+that the window before did not leave a backlog. Where a fleet that serves all the trace holds the
 limits in the window too, it needs no more than that fleet has.
 
 Cost: that of `least_replicas` over each window: O(n) simulated requests for each number tried.
