@@ -28,12 +28,12 @@ def run(inputs: Inputs, params: ServingFitParams, context: Context) -> StageResu
         InvalidInput, NotFound: the record lacks a setting, or names a model or GPU not known.
         StageCancelled: the stage was asked to stop.
     """
-    deployment = fitted_deployment(params)
+    deployment = fitted_deployment(params, inputs.profiles)
     context.progress(0.05, "reading the log")
     read = read_log(inputs.events(), params.limit)
     if context.cancelled():
         raise StageCancelled
-    other = _other(params, deployment)
+    other = _other(inputs, params, deployment)
     context.progress(0.2, f"fitting to {len(read.log):,} requests")
     _load_simulator(read.log.first(1), deployment)
     began = time.perf_counter()
@@ -81,10 +81,12 @@ def _load_simulator(log: RunLog, deployment: Deployment) -> None:
     predict(log, with_kv_room(log, deployment, 1.0), default_adjustment(deployment))
 
 
-def _other(params: ServingFitParams, source: Deployment) -> tuple[RunLog, Deployment] | None:
+def _other(
+    inputs: Inputs, params: ServingFitParams, source: Deployment
+) -> tuple[RunLog, Deployment] | None:
     if params.predict is None:
         return None
-    target = predicted_deployment(params, source)
+    target = predicted_deployment(params, source, inputs.profiles)
     read = read_log(batches_of(params.predict, "params.predict"), params.limit)
     return read.log, target
 

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from netra.agents.base import StepProfiles
 from netra.analysis.serving.deployment import Deployment, deployment_of
 from netra.catalog.params import ServingFitParams
-from netra.errors import InvalidInput, Problem
+from netra.errors import InsufficientData, InvalidInput, Problem
 
 #: Parameters that are settings of the engine.
 _SETTINGS = (
@@ -17,17 +18,16 @@ _SETTINGS = (
 )
 
 
-def fitted_deployment(params: ServingFitParams) -> Deployment:
+def fitted_deployment(params: ServingFitParams, profiles: StepProfiles | None) -> Deployment:
     """What the fitted run ran on.
 
     Raises:
-        InvalidInput, NotFound, InsufficientData: see `deployment_of`; or no GPU is named.
+        InvalidInput, NotFound, InsufficientData: see `deployment_of` and `StepProfiles`; or no
+            GPU is named.
     """
     meta: dict[str, Any] = dict(params.meta or {})
     given = {name: getattr(params, name) for name in _SETTINGS}
-    stated = meta.get("engine_kwargs")
-    kwargs = dict(stated) if isinstance(stated, Mapping) else {}
-    kwargs |= {name: value for name, value in given.items() if value is not None}
+    kwargs = _stated(meta) | {name: value for name, value in given.items() if value is not None}
     if not kwargs:
         wrong = Problem(
             where="params.meta",
@@ -36,13 +36,38 @@ def fitted_deployment(params: ServingFitParams) -> Deployment:
         )
         raise InvalidInput("nothing says how the engine was set", [wrong])
     gpu = params.gpu or _device(meta)
-    return deployment_of(meta | {"engine_kwargs": kwargs}, gpu=gpu, link_gbs=params.link_gbs)
+    return _deployment(meta | {"engine_kwargs": kwargs}, gpu, params, profiles)
 
 
-def predicted_deployment(params: ServingFitParams, source: Deployment) -> Deployment:
+def predicted_deployment(
+    params: ServingFitParams, source: Deployment, profiles: StepProfiles | None
+) -> Deployment:
     """What the run that is to be predicted ran on: GPUs of the same kind, with the same links."""
-    gpu = source.steps.origin.gpu
-    return deployment_of(params.predict_meta or {}, gpu=gpu, link_gbs=params.link_gbs)
+    return _deployment(params.predict_meta or {}, source.steps.origin.gpu, params, profiles)
+
+
+def _deployment(
+    meta: Mapping[str, Any], gpu: str, params: ServingFitParams, profiles: StepProfiles | None
+) -> Deployment:
+    if params.step_times == "roofline":
+        return deployment_of(meta, gpu=gpu, link_gbs=params.link_gbs)
+    if profiles is None:
+        raise InsufficientData(
+            "nobody here reads profiles of kernels", needs=["pip install netra[gpu-profiles]"]
+        )
+    kwargs = _stated(meta)
+    steps = profiles.step_times(
+        str(kwargs.get("model") or meta.get("model")),
+        gpu,
+        tensor=kwargs.get("tensor_parallel_size") or 1,
+        data=kwargs.get("data_parallel_size") or 1,
+    )
+    return deployment_of(meta, gpu=gpu, steps=steps)
+
+
+def _stated(meta: Mapping[str, Any]) -> dict[str, Any]:
+    stated = meta.get("engine_kwargs")
+    return dict(stated) if isinstance(stated, Mapping) else {}
 
 
 def _device(meta: Mapping[str, Any]) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from msgspec import Meta
 
@@ -31,6 +31,9 @@ class ServingFitParams(Params, frozen=True, kw_only=True):
     gpu_memory_utilization: Annotated[float, Meta(gt=0, le=1)] | None = None
     quantization: str | None = None
     kv_cache_dtype: str | None = None
+    #: Step times to start from: of the roofline, or of kernels that were measured on such GPUs
+    #: (`pip install netra[gpu-profiles]`), which know models that the roofline does not.
+    step_times: Literal["roofline", "profiles"] = "roofline"
     #: Fit the first so large a share of the requests by arrival, and score the others.
     split: Annotated[float, Meta(gt=0, lt=1)] = 0.5
     #: Fit instead what had happened when so many requests were finished, and score the others.
@@ -39,6 +42,7 @@ class ServingFitParams(Params, frozen=True, kw_only=True):
     predict: Annotated[list[dict[str, Any]] | None, Meta(extra={"file": "events"})] = None
     predict_meta: Annotated[dict[str, Any] | None, Meta(extra={"file": "json"})] = None
     #: What a link between the GPUs achieves, GB/s; None: its share of the published is fitted.
+    #: Of the roofline alone.
     link_gbs: Annotated[float, Meta(gt=0)] | None = None
     #: At most so many requests are read, the first by arrival: each is simulated some hundred
     #: times.

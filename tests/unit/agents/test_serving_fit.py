@@ -10,17 +10,22 @@ import msgspec
 import numpy as np
 import pytest
 
+from netra.agents.base import Inputs, QuietContext, WorkloadInfo
+from netra.agents.loading import load_agent
 from netra.analysis.serving.calibrated import EngineCalibration
 from netra.analysis.serving.fit_report import fit_run
+from netra.analysis.serving.step_source import StepTimes
 from netra.catalog.agents import get
 from netra.catalog.supply import SupplyCatalog
 from netra.errors import InsufficientData, InvalidInput, NotFound
 from netra.ingest.read import events
+from netra.schemas.goal import Goal
 from netra.schemas.report import Section
 from tests.shared_data import shared_data
 from tests.unit.agents.traces import run_on_file
 from tests.unit.agents.workloads import run_agent
 from tests.unit.analysis.serving.runs import LINK_GBS, RUNS, load, rows_of
+from tests.unit.analysis.serving.test_scaled import Profile
 
 RUN = "rtxpro6000-llama-3.1-8b"
 STAMPS = ("queued_ts", "scheduled_ts", "first_token_ts", "last_token_ts")
@@ -128,6 +133,40 @@ def test_a_workload_with_latencies_alone_is_fitted_too() -> None:
     assert not content["own_clock"]
     for name, limit in (("tpot_mean", 0.04), ("latency_mean", 0.04), ("ttft_p90", 0.12)):
         assert abs(content["relative_error"][name]) <= limit
+
+
+class OneProfile:
+    """Profiles of kernels that hold one deployment."""
+
+    def __init__(self) -> None:
+        self.asked: list[tuple[str, str, int, int]] = []
+
+    def step_times(
+        self, model: str, gpu: str, *, tensor: int = 1, data: int = 1, weights: str = "as-named"
+    ) -> StepTimes:
+        self.asked.append((model, gpu, tensor, data))
+        return Profile()
+
+
+def test_it_calibrates_profiles_of_kernels_where_it_is_told_to() -> None:
+    path = shared_data(f"vllm-runs/{RUN}.jsonl")
+    spec = get("serving-fit")
+    info, count, stream = events(path, spec.columns)
+    workload = WorkloadInfo(id="w", name="w", anchored=info.anchored, events=count)
+    profiles = OneProfile()
+    inputs = Inputs(job_id="", workload=workload, goal=Goal(), events=stream, profiles=profiles)
+    params = {"meta": meta_of(RUN), "gpu": "rtxpro6000", "step_times": "profiles"}
+    content = load_agent(spec)(inputs, spec.parse_params(params), QuietContext()).content
+    assert profiles.asked == [("meta-llama/Llama-3.1-8B", "rtxpro6000", 1, 1)]
+    assert content["calibration"]["source"] == "profile"
+    assert set(content["calibration"]["factors"]) >= {"tokens", "kv", "step_s"}
+    # Kernels of another model on another GPU: what factors can mend, they mend.
+    assert abs(content["relative_error"]["tpot_mean"]) < 0.04
+    meanings = [row[1] for row in content["section"]["tables"][1]["rows"]]
+    assert "multiple of what depends on KV tokens" in meanings
+    with pytest.raises(InsufficientData) as lacks:
+        fitted(path, RUN, step_times="profiles")
+    assert lacks.value.needs == ["pip install netra[gpu-profiles]"]
 
 
 def test_the_chapter_has_its_figures_and_charts() -> None:
