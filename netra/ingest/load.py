@@ -29,6 +29,7 @@ from netra.store import ingest as ingests
 from netra.store.events import Scope
 from netra.store.ingest import Begun, Outcome
 from netra.store.postgres import Connection
+from netra.store.tables import ALL, EVENTS, POINTS
 
 if TYPE_CHECKING:
     from clickhouse_connect.driver.client import Client
@@ -115,12 +116,14 @@ class _Load:
         self._progress = progress
         self._rows = 0
         self._wrote = False
+        self._table = EVENTS
         self._min_us: int | None = None
         self._max_us: int | None = None
         self._heartbeat = Heartbeat(pg, begun.id)
 
     def run(self, trace: Trace, insert_rows: int) -> Outcome:
         self._check_kind(trace.info.anchored)
+        self._table = POINTS if trace.info.kind == "demand" else EVENTS
         with Heartbeat(self._pg, self._begun.id) as self._heartbeat:
             with prefetched(merged(trace.pieces, insert_rows), ahead=1) as pieces:
                 for piece in pieces:
@@ -166,7 +169,7 @@ class _Load:
     def _insert(self, piece: Piece, bytes_total: int) -> None:
         self._heartbeat.check()
         self._wrote = True
-        events.insert(self._client, piece.batch, self._scope)
+        events.insert(self._client, piece.batch, self._scope, self._table)
         self._rows += piece.batch.num_rows
         ends = pc.min_max(piece.batch["ts"].cast(pa.int64()))
         low, high = ends["min"].as_py(), ends["max"].as_py()
@@ -179,11 +182,17 @@ class _Load:
         seen = self._with(self._begun.visible)
         parts = event_dedupe.buckets(self._rows + self._begun.events)
         check = self._heartbeat.check
-        new = event_dedupe.count_new(self._client, self._scope, seen, parts, check)
+        new = event_dedupe.count_new(self._client, self._scope, seen, parts, check, self._table)
         if new and new < self._rows:
             target = self._with((ingests.rewritten(self._begun.id),))
             event_dedupe.keep_new(
-                self._client, self._scope, seen, target, parts, self._heartbeat.check
+                self._client,
+                self._scope,
+                seen,
+                target,
+                parts,
+                self._heartbeat.check,
+                self._table,
             )
             self._check_count(target, new)
         else:
@@ -191,7 +200,7 @@ class _Load:
         return new
 
     def _check_count(self, scope: Scope, expected: int) -> None:
-        found = event_dedupe.count(self._client, scope)
+        found = event_dedupe.count(self._client, scope, self._table)
         if found != expected:
             raise StoreUnavailable(
                 f"ClickHouse has {found} rows of this ingest instead of {expected}: it may have"
@@ -200,7 +209,7 @@ class _Load:
 
     def _forget(self, scope: Scope) -> bool:
         try:
-            events.delete(self._client, scope)
+            events.delete(self._client, scope, table=self._table)
         except StoreUnavailable:
             log.warning("rows of ingest %s are left to be swept", self._begun.id)
             return False
@@ -228,7 +237,8 @@ def sweep(client: Client, pg: Connection, *, unknown: bool = False) -> int:
     left = ingests.leftovers(pg)
     for one in left:
         scope = Scope(tenant_id=one.tenant_id, workload_id=one.workload_id, ingest_ids=one.ids)
-        events.delete(client, scope)
+        for table in ALL:
+            events.delete(client, scope, table=table)
         ingests.swept(pg, [one.ids[0]])
     return len(left) + (_sweep_unknown(client, pg) if unknown else 0)
 
@@ -239,7 +249,7 @@ def _sweep_unknown(client: Client, pg: Connection) -> int:
     strays = set(present) - ingests.live(pg)
     for stray in strays:
         tenant_id, workload_id = present[stray]
-        events.delete(
-            client, Scope(tenant_id=tenant_id, workload_id=workload_id, ingest_ids=(stray,))
-        )
+        scope = Scope(tenant_id=tenant_id, workload_id=workload_id, ingest_ids=(stray,))
+        for table in ALL:
+            events.delete(client, scope, table=table)
     return len(strays)

@@ -10,9 +10,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from netra.models.event import EVENT_COLUMN_NAMES
 from netra.store.clickhouse import unavailable
-from netra.store.events import TABLE, Scope
+from netra.store.events import Scope
+from netra.store.tables import EVENTS, Table
 
 if TYPE_CHECKING:
     from clickhouse_connect.driver.client import Client
@@ -32,15 +32,20 @@ def buckets(rows: int) -> int:
     return max(1, -(-rows // _BUCKET_ROWS))
 
 
-def count(client: Client, scope: Scope) -> int:
+def count(client: Client, scope: Scope, table: Table = EVENTS) -> int:
     """How many rows the ingests in `scope` have."""
     with unavailable():
-        query = f"SELECT count() FROM {TABLE} WHERE {scope.sql()}"
+        query = f"SELECT count() FROM {table.name} WHERE {scope.sql()}"
         return client.query(query, scope.parameters()).result_rows[0][0]
 
 
 def count_new(
-    client: Client, fresh: Scope, seen: Scope, parts: int, check: Callable[[], None]
+    client: Client,
+    fresh: Scope,
+    seen: Scope,
+    parts: int,
+    check: Callable[[], None],
+    table: Table = EVENTS,
 ) -> int:
     """How many different event ids of `fresh` are not in `seen`. Calls `check` before each part.
 
@@ -50,7 +55,7 @@ def count_new(
     total = 0
     for part in range(parts):
         check()
-        query = f"SELECT count() FROM ({_new_ids(fresh, seen, 'event_id', part, parts)})"
+        query = f"SELECT count() FROM ({_new_ids(table, fresh, seen, table.id, part, parts)})"
         with unavailable():
             total += client.query(query, fresh.parameters()).result_rows[0][0]
     return total
@@ -63,6 +68,7 @@ def keep_new(
     target: Scope,
     parts: int,
     check: Callable[[], None],
+    table: Table = EVENTS,
 ) -> None:
     """Copies the first row of each new event of `fresh` to the ingest of `target`.
 
@@ -70,24 +76,24 @@ def keep_new(
         StoreUnavailable: ClickHouse does not answer.
     """
     (ingest_id,) = target.ingest_ids
-    kept = ", ".join(("tenant_id", "workload_id", "row", *EVENT_COLUMN_NAMES))
+    kept = ", ".join(("tenant_id", "workload_id", "row", *table.columns))
     for part in range(parts):
         check()
         # Rows are numbered through, so the numbers of the rows to keep make a small set.
-        first_rows = _new_ids(fresh, seen, "min(row)", part, parts)
+        first_rows = _new_ids(table, fresh, seen, "min(row)", part, parts)
         statement = (
-            f"INSERT INTO {TABLE} (ingest_id, {kept}) SELECT toUUID('{ingest_id}'), {kept}"
-            f" FROM {TABLE} WHERE {fresh.sql()} AND row IN ({first_rows})"
+            f"INSERT INTO {table.name} (ingest_id, {kept}) SELECT toUUID('{ingest_id}'), {kept}"
+            f" FROM {table.name} WHERE {fresh.sql()} AND row IN ({first_rows})"
         )
         with unavailable():
             client.command(statement, fresh.parameters(), settings=_MOVE_SETTINGS)
 
 
-def _new_ids(fresh: Scope, seen: Scope, what: str, part: int, parts: int) -> str:
-    """A query of one row for each event id of `fresh` that is not in `seen`."""
-    bucket = f" AND sipHash64(event_id) % {parts} = {part}" if parts > 1 else ""
-    query = f"SELECT {what} FROM {TABLE} WHERE {fresh.sql()}{bucket} GROUP BY event_id"
+def _new_ids(table: Table, fresh: Scope, seen: Scope, what: str, part: int, parts: int) -> str:
+    """A query of one row for each id of `fresh` that is not in `seen`."""
+    bucket = f" AND sipHash64({table.id}) % {parts} = {part}" if parts > 1 else ""
+    query = f"SELECT {what} FROM {table.name} WHERE {fresh.sql()}{bucket} GROUP BY {table.id}"
     if seen.ingest_ids:
-        known = f"SELECT event_id FROM {TABLE} WHERE {seen.sql()}{bucket}"
-        query += f" HAVING event_id NOT IN ({known})"
+        known = f"SELECT {table.id} FROM {table.name} WHERE {seen.sql()}{bucket}"
+        query += f" HAVING {table.id} NOT IN ({known})"
     return query

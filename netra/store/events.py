@@ -19,11 +19,12 @@ from netra.errors import InvalidInput, Problem
 from netra.models.event import DERIVED_COLUMNS, EVENT_COLUMNS, READABLE_COLUMN_NAMES
 from netra.models.event_arrow import plain_type, select
 from netra.store.clickhouse import patiently, unavailable
+from netra.store.tables import ALL, EVENTS, Table
 
 if TYPE_CHECKING:
     from clickhouse_connect.driver.client import Client
 
-TABLE = "workload_events"
+TABLE = EVENTS.name
 #: Pages of about this many bytes are read at a time; so much is in memory, on both sides.
 _PAGE_BYTES = 32 << 20
 _FIRST_PAGE_ROWS = 4_096
@@ -36,7 +37,6 @@ _TYPES = (
     | {name: column.type for name, (column, _) in DERIVED_COLUMNS.items()}
     | {"row": "UInt64"}
 )
-_LOW_CARDINALITY = frozenset(c.name for c in EVENT_COLUMNS if "LowCardinality" in c.type)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -60,8 +60,8 @@ class Scope:
         return {"tenant_id": self.tenant_id, "workload_id": str(self.workload_id)}
 
 
-def insert(client: Client, batch: pa.RecordBatch, scope: Scope) -> None:
-    """Adds rows of the trace schema, written by the one ingest that `scope` names.
+def insert(client: Client, batch: pa.RecordBatch, scope: Scope, table: Table = EVENTS) -> None:
+    """Adds rows of the table's trace schema, written by the one ingest that `scope` names.
 
     Not repeated when the connection breaks: nobody could tell whether the rows are there.
 
@@ -69,10 +69,10 @@ def insert(client: Client, batch: pa.RecordBatch, scope: Scope) -> None:
         StoreUnavailable: ClickHouse does not answer.
     """
     with unavailable():
-        client.insert_arrow(TABLE, as_sent(batch, scope))
+        client.insert_arrow(table.name, as_sent(batch, scope, table))
 
 
-def as_sent(batch: pa.RecordBatch, scope: Scope) -> pa.Table:
+def as_sent(batch: pa.RecordBatch, scope: Scope, table: Table = EVENTS) -> pa.Table:
     """The rows as they are sent: with their owner, and without columns that say nothing."""
     (ingest_id,) = scope.ingest_ids
     owner = {
@@ -86,7 +86,7 @@ def as_sent(batch: pa.RecordBatch, scope: Scope) -> pa.Table:
     for name, array in zip(batch.schema.names, batch.columns, strict=True):
         if not _says_nothing(array):
             # As plain text, the engine would read NULL as '' into LowCardinality columns.
-            columns[name] = array.dictionary_encode() if name in _LOW_CARDINALITY else array
+            columns[name] = array.dictionary_encode() if name in table.low_cardinality else array
     return pa.table(columns)
 
 
@@ -120,11 +120,27 @@ def stream(
     if not ingest_ids:
         return
     scope = Scope(tenant_id=tenant_id, workload_id=workload_id, ingest_ids=tuple(ingest_ids))
-    condition, parameters = _filter(where or {})
-    selected = ", ".join(_expression(name) for name in dict.fromkeys((*columns, "ts", "row")))
+    yield from paged(client, EVENTS, scope, schema, *_filter(where or {}))
+
+
+def paged(
+    client: Client,
+    table: Table,
+    scope: Scope,
+    schema: pa.Schema,
+    condition: str = "",
+    parameters: Mapping[str, Any] | None = None,
+) -> Iterator[pa.RecordBatch]:
+    """Rows in `scope` that meet `condition`, ordered by (ts, row), as batches of `schema`.
+
+    Raises:
+        StoreUnavailable: ClickHouse stays away.
+    """
+    wanted = dict.fromkeys((*schema.names, "ts", "row"))
+    selected = ", ".join(_expression(name) for name in wanted)
     # ts is compared twice: the first part lets the primary key skip what is before it.
     query = (
-        f"SELECT {selected} FROM {TABLE} WHERE {scope.sql()}{condition}"
+        f"SELECT {selected} FROM {table.name} WHERE {scope.sql()}{condition}"
         " AND ts >= fromUnixTimestamp64Micro({after_ts:Int64}, 'UTC')"
         " AND (ts > fromUnixTimestamp64Micro({after_ts:Int64}, 'UTC') OR row >= {from_row:UInt64})"
         " ORDER BY tenant_id, workload_id, ts, row LIMIT {rows:UInt64}"
@@ -132,7 +148,7 @@ def stream(
     position = {"after_ts": 0, "from_row": 0}
     rows = _FIRST_PAGE_ROWS
     while True:
-        asked = {**scope.parameters(), **parameters, **position, "rows": rows}
+        asked = {**scope.parameters(), **(parameters or {}), **position, "rows": rows}
         page = patiently(lambda asked=asked: _page(client, query, asked), _PATIENCE_S)
         if page.num_rows:
             yield from page.select(schema.names).cast(schema).to_batches()
@@ -254,14 +270,14 @@ def describe(
 _EVENT_NAMES = tuple(c.name for c in EVENT_COLUMNS)
 
 
-def delete(client: Client, scope: Scope, *, wait: bool = False) -> None:
+def delete(client: Client, scope: Scope, *, wait: bool = False, table: Table = EVENTS) -> None:
     """Deletes the rows of some ingests; `wait` for it to be done (it cannot be lost either way).
 
     Raises:
         StoreUnavailable: ClickHouse does not answer.
     """
     if scope.ingest_ids:
-        _delete(client, scope.sql(), scope.parameters(), wait)
+        _delete(client, table, scope.sql(), scope.parameters(), wait)
 
 
 def delete_workload(
@@ -274,13 +290,16 @@ def delete_workload(
     """
     condition = "tenant_id = {tenant_id:String} AND workload_id = {workload_id:UUID}"
     owner = {"tenant_id": tenant_id, "workload_id": str(workload_id)}
-    _delete(client, condition, owner, wait)
+    for table in ALL:
+        _delete(client, table, condition, owner, wait)
 
 
-def _delete(client: Client, condition: str, parameters: dict[str, Any], wait: bool) -> None:
+def _delete(
+    client: Client, table: Table, condition: str, parameters: dict[str, Any], wait: bool
+) -> None:
     settings = {"lightweight_deletes_sync": 2 if wait else 0}
     with unavailable():
-        client.command(f"DELETE FROM {TABLE} WHERE {condition}", parameters, settings=settings)
+        client.command(f"DELETE FROM {table.name} WHERE {condition}", parameters, settings=settings)
 
 
 def ingests_present(client: Client) -> dict[UUID, tuple[str, UUID]]:
@@ -289,6 +308,12 @@ def ingests_present(client: Client) -> dict[UUID, tuple[str, UUID]]:
     Raises:
         StoreUnavailable: ClickHouse stays away.
     """
-    query = f"SELECT ingest_id, any(tenant_id), any(workload_id) FROM {TABLE} GROUP BY ingest_id"
-    rows = patiently(lambda: client.query(query).result_rows, _PATIENCE_S)
-    return {ingest_id: (tenant_id, workload_id) for ingest_id, tenant_id, workload_id in rows}
+    found: dict[UUID, tuple[str, UUID]] = {}
+    for table in ALL:
+        query = (
+            "SELECT ingest_id, any(tenant_id), any(workload_id)"
+            f" FROM {table.name} GROUP BY ingest_id"
+        )
+        rows = patiently(lambda query=query: client.query(query).result_rows, _PATIENCE_S)
+        found |= {ingest_id: (tenant_id, workload_id) for ingest_id, tenant_id, workload_id in rows}
+    return found

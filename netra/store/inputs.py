@@ -23,7 +23,9 @@ def event_count(connection: Connection, workload_id: UUID, ingests: Sequence[str
     """How many events the ingests hold; named as their rows in ClickHouse are."""
     with unavailable():
         rows = connection.execute(
-            "SELECT id, events FROM ingests WHERE workload_id = %s AND events > 0", [workload_id]
+            "SELECT id, events FROM ingests WHERE workload_id = %s AND events > 0"
+            " AND coalesce(format, '') NOT LIKE 'demand-%%'",
+            [workload_id],
         ).fetchall()
     asked = set(ingests)
     return sum(row["events"] for row in rows if asked & {str(row["id"]), str(rewritten(row["id"]))})

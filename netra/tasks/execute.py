@@ -156,11 +156,24 @@ def load_inputs(claim: Claim, spec: AgentSpec, queue: Queue, clickhouse: ClickHo
             columns=spec.columns,
         )
 
+    def demand() -> Iterator[pa.RecordBatch]:
+        from netra.store import demand as store_demand
+
+        if claim.workload_id is None or not spec.reads_demand:
+            return iter(())
+        return store_demand.stream(
+            clickhouse(),
+            tenant_id=claim.tenant_id,
+            workload_id=claim.workload_id,
+            ingest_ids=[UUID(ingest) for ingest in claim.ingests],
+        )
+
     return Inputs(
         job_id=str(claim.job_id),
         workload=info,
         goal=msgspec.convert(claim.goal, Goal),
         events=events,
+        demand=demand,
         upstream=store_inputs.upstream(connection, claim.job_id, spec.upstream),
         parts=store_inputs.parts(connection, claim.job_id, claim.after) if claim.after else (),
         supply=supply,
