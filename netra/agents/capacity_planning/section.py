@@ -14,6 +14,7 @@ from netra.agents.profiling.sourced import Sourced
 from netra.analysis.serving.search.evaluation import Evaluation
 from netra.analysis.serving.search.fleet_search import Found
 from netra.analysis.serving.search.limits import Limit
+from netra.analysis.serving.search.replica_schedule import WindowNeed
 from netra.analysis.serving.simulator import Occupancy
 from netra.reports.formatting import format_value
 from netra.schemas.figure import Figure
@@ -319,7 +320,18 @@ def _schedule_chart(of: Findings, best: Evaluation, schedule: Schedule) -> Chart
         series=tuple(series),
         marks=(Mark(axis="y", at=float(best.candidate.replicas), label="chosen, always on"),),
         caption=f"Windows of {_span_words(schedule.window_s)}, each with the least replicas that"
-        f" hold the limits in it.{unit}",
+        f" hold the limits in it.{_above_words(best, windows)}{unit}",
+    )
+
+
+def _above_words(best: Evaluation, windows: Sequence[WindowNeed]) -> str:
+    """That the chosen fleet holds the limits over the whole trace, and not in each window."""
+    above = sum(w.replicas > best.candidate.replicas or not w.holds for w in windows)
+    if not above:
+        return ""
+    return (
+        f" In {above} of {len(windows)} of them more are needed than the chosen fleet has: its"
+        " percentiles hold over all requests, not over those of each window."
     )
 
 
