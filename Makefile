@@ -3,7 +3,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help install demo test test-slow lint bench bench-ingest bench-lru bench-jobs bench-demand bench-serving lock clean
+.PHONY: help install demo test test-slow lint bench bench-ingest bench-lru bench-caching bench-jobs bench-demand bench-serving lock clean
 
 BIN := .venv/bin
 STAMP := .venv/.installed
@@ -52,6 +52,9 @@ bench-ingest: $(STAMP) ## Ingest beside a bare Arrow insert of the same batches
 
 bench-lru: $(STAMP) ## The LRU curve at all capacities beside a one-capacity replay
 	@$(BIN)/python -m benchmarks.lru_curve
+
+bench-caching: $(STAMP) ## The LRU curve beside a one-capacity replay; lifetimes on unseen sessions
+	@$(BIN)/python -m benchmarks.caching
 
 bench-jobs: $(STAMP) ## Latency of a one-stage job beside a bare Celery round trip
 	@$(BIN)/python -m benchmarks.jobs
