@@ -21,7 +21,7 @@ import json
 import os
 from collections.abc import Callable
 from pathlib import Path
-from time import perf_counter
+from time import process_time
 
 import numpy as np
 import numpy.typing as npt
@@ -192,9 +192,9 @@ def generated(sessions: int, seed: int) -> npt.NDArray[np.uint64]:
 
 
 def timed(run: Callable[[], object]) -> float:
-    start = perf_counter()
+    start = process_time()
     run()
-    return perf_counter() - start
+    return process_time() - start
 
 
 def check(curve: LruCurve, blocks: UInt64s) -> None:

@@ -12,6 +12,7 @@ The same arguments give the same events, to the bit.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -22,7 +23,7 @@ import pyarrow.compute as pc
 from netra.errors import InvalidInput, Problem
 from netra.ingest.hashes import offsets
 from netra.ingest.identity import mix
-from netra.ingest.planted import Planted, plant
+from netra.ingest.planted import Planted, ReorderTruth, TimestampTruth, plant
 from netra.ingest.schema import EVENT_SCHEMA, TIMESTAMP, assemble
 from netra.ingest.timestamps import to_us
 from netra.ingest.write import write_events
@@ -39,11 +40,18 @@ _MAX_OUTPUT_TOKENS = 4_000
 
 
 def workload(
-    rows: int, seed: int = 0, days: int = DEFAULT_DAYS, start: datetime = DEFAULT_START
+    rows: int,
+    seed: int = 0,
+    days: int = DEFAULT_DAYS,
+    start: datetime = DEFAULT_START,
+    *,
+    timestamp: TimestampTruth | None = None,
+    reordered: ReorderTruth | None = None,
 ) -> tuple[Planted, Iterator[pa.RecordBatch]]:
     """Exactly `rows` events in time order, in batches of the event schema, and their truth.
 
     Sessions begin within `days` of `start` (cut to the hour); their last turns may come later.
+    What breaks the prefixes of prompts changes their hashes, and nothing else.
 
     Raises:
         InvalidInput: `rows` or `days` is not positive.
@@ -54,7 +62,7 @@ def workload(
                 where=name, problem="is not positive", got=value, expected="at least 1"
             )
             raise InvalidInput("a workload needs rows and days", (problem,))
-    truth = plant(rows, seed, days, start)
+    truth = replace(plant(rows, seed, days, start), timestamp=timestamp, reordered=reordered)
     return truth, _batches(truth)
 
 
@@ -131,6 +139,8 @@ class _Block:
         self._truth = truth
         self._first = number * _BLOCK_SESSIONS
         self._rng = np.random.default_rng([truth.seed, number])
+        # Of its own, so that what breaks prefixes changes nothing else.
+        self._breaking = np.random.default_rng([truth.seed, number, 1])
         share = np.array([f.share for f in truth.features])
         mean = np.array([f.mean_turns for f in truth.features])
         n = _BLOCK_SESSIONS
@@ -309,6 +319,37 @@ class _Block:
         salt = np.where(
             shared, *(np.repeat(s, lengths) for s in (of_feature[feature], of_session[owner]))
         )
-        return pa.ListArray.from_arrays(
-            pa.array(ends), pa.array(mix(salt + place.astype(np.uint64)))
-        )
+        content = self._reordered(place, feature, lengths)
+        hashes = mix(salt + content.astype(np.uint64))
+        stamped = self._stamped(place, owner, feature, lengths)
+        hashes = np.where(stamped > 0, mix(hashes + stamped), hashes)
+        return pa.ListArray.from_arrays(pa.array(ends), pa.array(hashes))
+
+    def _reordered(self, place: np.ndarray, feature: np.ndarray, lengths: np.ndarray) -> np.ndarray:
+        """The content that stands at each place: turned by one at each change of the order."""
+        truth = self._truth.reordered
+        if truth is None:
+            return place
+        turned = np.repeat(self._versions(truth.probability), lengths)
+        listed = self._features("system_blocks")[feature] >= truth.stop
+        inside = np.repeat(listed, lengths) & (place >= truth.first) & (place < truth.stop)
+        moved = truth.first + (place - truth.first + turned) % (truth.stop - truth.first)
+        return np.where(inside, moved, place)
+
+    def _stamped(
+        self, place: np.ndarray, owner: np.ndarray, feature: np.ndarray, lengths: np.ndarray
+    ) -> np.ndarray:
+        """What is added to each block's hash: at one place, the number of the timestamp."""
+        truth = self._truth.timestamp
+        if truth is None:
+            return np.zeros(len(place), np.uint64)
+        version = self._versions(truth.probability)
+        number = np.where(version, ((self._first + owner + 1) << 12) + version, 0)
+        has = self._features("system_blocks")[feature] > truth.block
+        here = np.repeat(has, lengths) & (place == truth.block)
+        return np.where(here, np.repeat(number, lengths), 0).astype(np.uint64)
+
+    def _versions(self, probability: float) -> np.ndarray:
+        """How often something has changed in the session, up to and with each turn."""
+        changes = self._breaking.random(int(self.turns.sum())) < probability
+        return self._running(changes.astype(np.int64))

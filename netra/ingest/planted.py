@@ -182,6 +182,27 @@ class Anomaly:
 
 
 @dataclass(frozen=True, kw_only=True)
+class TimestampTruth:
+    """A block of the system prompt with something that changes: a time, an id of the request."""
+
+    #: Its place; prompts whose system prompt is shorter have none.
+    block: int
+    #: How often it is another than in the session's request before.
+    probability: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class ReorderTruth:
+    """Blocks of the system prompt that come in no fixed order: a list of tools."""
+
+    #: The blocks from `first` on and before `stop`; system prompts that end earlier have none.
+    first: int
+    stop: int
+    #: How often their order is another than in the session's request before.
+    probability: float
+
+
+@dataclass(frozen=True, kw_only=True)
 class Planted:
     """Everything a generated workload follows. Noise is log-normal around the medians given."""
 
@@ -214,6 +235,9 @@ class Planted:
     max_turns: int = 24
     #: Tokens per block of `prefix_hashes`.
     block_tokens: int = 512
+    #: What breaks the prefixes of prompts, where anything does.
+    timestamp: TimestampTruth | None = None
+    reordered: ReorderTruth | None = None
     #: Nothing is cached today: `cached_input_tokens` and `cache_write_tokens` are 0.
     provider_cache: bool = field(default=False, init=False)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from netra.catalog.agent import AgentSpec
-from netra.catalog.params import CachingParams, PromptCacheParams
+from netra.catalog.params import CachingParams, PrefixBreakersParams, PromptCacheParams
 
 #: What the replay of prompts needs of each event.
 PROMPT_COLUMNS = (
@@ -29,6 +29,16 @@ ENTRIES = (
         path="netra.agents.prompt_cache:run",
         params=PromptCacheParams,
         columns=PROMPT_COLUMNS,
+        upstream=("triage",),
+        answers=("optimize", "audit_caching"),
+    ),
+    AgentSpec(
+        name="prefix-breakers",
+        summary="What changes early in prompts, how often, and what it costs in lost cache hits.",
+        pool="cpu",
+        path="netra.agents.prefix_breakers:run",
+        params=PrefixBreakersParams,
+        columns=tuple(c for c in PROMPT_COLUMNS if c != "output_tokens"),
         upstream=("triage",),
         answers=("optimize", "audit_caching"),
     ),

@@ -1,7 +1,12 @@
 """The parameters that each agent takes, as msgspec structs; the API shows them as JSON schema."""
 
 from netra.catalog.params.base import Params
-from netra.catalog.params.caching import CACHE_POLICIES, CachingParams, PromptCacheParams
+from netra.catalog.params.caching import (
+    CACHE_POLICIES,
+    CachingParams,
+    PrefixBreakersParams,
+    PromptCacheParams,
+)
 from netra.catalog.params.capacity import CapacityParams, CurrentFleet
 from netra.catalog.params.demand import CommitmentParams, DemandParams
 from netra.catalog.params.fitting import ServingFitParams
@@ -20,6 +25,7 @@ __all__ = [
     "NoopParams",
     "Params",
     "PlanParams",
+    "PrefixBreakersParams",
     "ProfileParams",
     "PromptCacheParams",
     "ServingFitParams",

@@ -59,3 +59,17 @@ class PromptCacheParams(Params, frozen=True, kw_only=True):
     seed: Annotated[int, Meta(ge=0)] | None = None
     #: Rows of each breakdown; the rest is added up in one more.
     rows: Annotated[int, Meta(ge=1, le=100)] = 30
+
+
+class PrefixBreakersParams(Params, frozen=True, kw_only=True):
+    #: Only requests with the attribute `subagent` = `false`.
+    top_level_only: bool = False
+    #: How long prompts live in the cache, and at which price they are written.
+    ttl: Literal["5m", "1h"] = "5m"
+    #: Compare the first prompt of a session with those of other sessions of its feature and model.
+    across_sessions: bool = True
+    #: The day whose prices hold for all requests; by default each one's own day, or today where
+    #: the trace has relative times.
+    price_date: date | None = None
+    #: Rows of each breakdown.
+    rows: Annotated[int, Meta(ge=1, le=100)] = 20
