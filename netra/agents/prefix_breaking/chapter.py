@@ -21,13 +21,13 @@ from netra.schemas.report import Chart, Section
 
 COLUMNS = ("ts", "session_id", "provider", "model", "feature", "prefix_hashes", "block_tokens")
 WORDS = {
-    "changed": "changed in place (a timestamp, an id)",
+    "changed": "changed in place (time, id)",
     "reordered": "same blocks, other order",
     "inserted": "something put in before",
     "removed": "something left out before",
     "mixed": "same blocks elsewhere",
-    "rewritten": "other from a point on",
-    "shortened": "cut to less than half",
+    "rewritten": "other from there on",
+    "shortened": "cut by half or more",
     "unrelated": "nothing in common",
 }
 #: What is missing where hashes cover their prefix.
