@@ -77,7 +77,7 @@ def run(inputs: Inputs, params: PromptCacheParams, context: Context) -> StageRes
         "assumptions": list(ASSUMPTIONS),
         "figures": {name: msgspec.to_builtins(figure) for name, figure in figures.items()},
     }
-    content |= chosen(requests, sample, params, sourced, context)
+    content |= chosen(requests, sample, params, sourced, context, anchored=inputs.workload.anchored)
     return StageResult(content=content)
 
 

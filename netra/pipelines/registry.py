@@ -59,9 +59,10 @@ _PIPELINES = {
                 _stage("profile", "triage"),
                 _stage("caching", "triage"),
                 _stage("prompt-cache", "triage"),
+                _stage("prefix-breakers", "triage"),
                 _stage("plan", "profile", "caching", "prompt-cache"),
                 _stage("backtest", "plan"),
-                _stage("report", "backtest"),
+                _stage("report", "backtest", "prefix-breakers"),
             ),
         ),
         Pipeline(
@@ -71,9 +72,10 @@ _PIPELINES = {
                 _stage("triage"),
                 _stage("caching", "triage"),
                 _stage("prompt-cache", "triage"),
+                _stage("prefix-breakers", "triage"),
                 _stage("plan", "caching", "prompt-cache"),
                 _stage("backtest", "plan"),
-                _stage("report", "backtest"),
+                _stage("report", "backtest", "prefix-breakers"),
             ),
         ),
         Pipeline(

@@ -73,7 +73,10 @@ def figures(f: Findings) -> dict[str, Figure]:
             interval=(interval.low, interval.high),
             level=interval.level,
             n=n,
-            method=f"replay and list prices as for all requests; {_drawn(f, interval.resamples)}",
+            method=(
+                f"replay and list prices as for all requests, on {_unseen(f)};"
+                f" {_drawn(f, interval.resamples)}"
+            ),
             source=source,
         )
     what = "cost of the learned lifetimes on the sessions not seen / cost of the fixed lifetime"
@@ -95,12 +98,16 @@ def figures(f: Findings) -> dict[str, Figure]:
             level=saving.level,
             n=n,
             method=(
-                "the rule that is cheapest on one half of the sessions, on the other half, against"
+                f"the rule that is cheapest on one half of the sessions, on {_unseen(f)}, against"
                 f" the lifetime that is cheapest on the first; {_drawn(f, saving.resamples)}"
             ),
             source=source,
         )
     return found
+
+
+def _unseen(f: Findings) -> str:
+    return "the later half of them" if f.of.by_time else "the other half of them, drawn at random"
 
 
 def _total(totals: Any) -> Any:
@@ -168,7 +175,7 @@ def _rule_says(f: Findings, found: dict[str, Figure]) -> str:
         return "Per-request rules were not tried: too few sessions' prompts could be kept."
     low, high = saving.interval or (0.0, 0.0)
     worth = f"saves {saving.value:.2%} (between {low:.2%} and {high:.2%}) there"
-    verdict = "and is proposed" if low > 0 else "and is not proposed: that may be nothing"
+    verdict = "and is worth trying" if low > 0 else "and is not proposed: that may be nothing"
     return f"The best per-request rule, {rule_in_words(f.learned.rule)}, {worth}, {verdict}."
 
 
@@ -203,8 +210,9 @@ def _costs_chart(f: Findings, found: dict[str, Figure]) -> Chart:
             },
         ),
         caption=(
-            f"Half of the {f.of.sessions:,} sessions were learned on; these are the other half"
-            f" ({verify:,} {f.of.kind}). Whiskers: 90 % of the draws of {f.of.kind}."
+            f"Half of the {f.of.sessions:,} sessions were learned on; these are the"
+            f" {'later' if f.of.by_time else 'other'} half ({verify:,} {f.of.kind})."
+            " Whiskers: 90 % of the draws of them."
         ),
     )
 

@@ -10,6 +10,7 @@ from netra.agents.columns import Codes, Floats, Mask
 from netra.agents.model_codes import model_name
 from netra.agents.prompt_replay import NONE, TTL_1H, TTL_5M, PromptRequests
 from netra.analysis.bootstrap import MIN_BLOCKS
+from netra.analysis.split import sessions_begin_at_zero
 from netra.catalog.prices import RATE_NAMES
 from netra.errors import InsufficientData
 
@@ -29,12 +30,15 @@ class Choosable:
     #: USD of each under no cache, 5 minutes and 1 hour (5 minutes where there is no hour);
     #: shape (n, 3).
     costs: Floats
-    #: Each request's block: its session, or a group of sessions where there are very many.
+    #: Each request's block: its session, or a group of sessions where there are very many; in
+    #: the order in which they begin.
     blocks: Codes
     count: int
     sessions: int
     #: Codes by which exceptions may be made, and what they stand for.
     columns: dict[str, tuple[Codes, list[str]]]
+    #: Whether the sessions' times can be compared: then what is learned is verified on later ones.
+    by_time: bool
     #: Why a column is not among them.
     notes: tuple[str, ...]
 
@@ -46,8 +50,11 @@ class Choosable:
         return f"groups of the {self.sessions:,} sessions"
 
 
-def choosable(requests: PromptRequests) -> Choosable:
+def choosable(requests: PromptRequests, anchored: bool) -> Choosable:
     """The requests that a choice is about.
+
+    Args:
+        anchored: whether the workload's times are those of a calendar.
 
     Raises:
         InsufficientData: no request has a session, no model a price for cache writes, or there
@@ -73,12 +80,16 @@ def choosable(requests: PromptRequests) -> Choosable:
     costs = requests.cost_usd[[NONE, TTL_5M, TTL_1H]][:, rows].T.copy()
     costs[:, 2] = np.where(np.isnan(costs[:, 2]), costs[:, 1], costs[:, 2])
     columns, notes = _columns(requests, rows)
+    count = min(len(distinct), MOST_BLOCKS)
     return Choosable(
         rows=rows,
         costs=costs,
         # Sums of independent sessions are independent too, and far fewer to draw.
-        blocks=(sessions % MOST_BLOCKS).astype(np.int32),
-        count=min(len(distinct), MOST_BLOCKS),
+        # Codes are in the order of appearance, and so are groups of neighbours.
+        blocks=(sessions.astype(np.int64) * count // len(distinct)).astype(np.int32),
+        count=count,
+        by_time=anchored
+        or not sessions_begin_at_zero(requests.times_us[rows], requests.sessions[rows]),
         sessions=len(distinct),
         columns=columns,
         notes=notes,

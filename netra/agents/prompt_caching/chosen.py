@@ -37,8 +37,10 @@ def chosen(
     params: PromptCacheParams,
     sourced: Sourced,
     context: Context,
+    *,
+    anchored: bool,
 ) -> dict[str, Any]:
-    """`ttl_choice`, `request_rules`, `gaps`, `section` and `recommendations` of the content.
+    """`ttl_choice`, `request_rules`, `gaps` and `section` of the content.
 
     Raises:
         StageCancelled: the stage was asked to stop.
@@ -47,7 +49,7 @@ def chosen(
     found_gaps = gaps(requests, requests.caches)
     told: dict[str, Any] = {"gaps": _gaps_json(found_gaps)}
     try:
-        of = choosable(requests)
+        of = choosable(requests, anchored)
     except InsufficientData as e:
         lacking = {"status": "insufficient_data", "detail": e.detail, "needs": list(e.needs)}
         section = Section(
@@ -76,7 +78,6 @@ def chosen(
         "ttl_choice": _choice_json(of, learned, seed, shown),
         "request_rules": _rules_json(f, shown),
         "section": msgspec.to_builtins(chapter(f, shown)),
-        "recommendations": [as_json(r) for r in _recommendations(f, shown)],
     }
 
 
@@ -112,6 +113,7 @@ def _choice_json(
         "by": by,
         "sessions": of.sessions,
         "requests": int(of.rows.sum()),
+        "verified_on": "later sessions" if of.by_time else "other sessions",
         "splits": len(learned.excess),
         "seed": seed,
         "excess_over_best_fixed": shown["ttl_excess_over_best_fixed"].value,
@@ -143,6 +145,9 @@ def _rules_json(f: Findings, shown: dict[str, Figure]) -> dict[str, Any]:
         "tried": len(f.rules.rules),
         "saving": msgspec.to_builtins(shown["rule_saving"]),
         "proposed": _proposed(f),
+        # Not among the report's recommendations: the plan's choice of one lifetime is the same
+        # money, and the two do not add up.
+        "proposal": as_json(_proposal(f, rule, shown)) if _proposed(f) else None,
         "excess_over_best_fixed": shown["rule_excess_over_best_fixed"].value,
         "share_of_sessions": f.rules.share,
         "model": RULE_MODEL,
@@ -163,16 +168,12 @@ def _proposed(f: Findings) -> bool:
     return f.learned.rule_saving is not None and f.learned.rule_saving.low > 0
 
 
-def _recommendations(f: Findings, shown: dict[str, Figure]) -> list[Recommendation]:
-    rule = f.learned.rule
-    if rule is None or not _proposed(f):
-        return []
+def _proposal(f: Findings, rule: WriteRule, shown: dict[str, Figure]) -> Recommendation:
     before, after = f.learned.rule_usd
     source = f.sourced.source(PROMPT_COLUMNS)
     money = {"unit": "USD", "n": shown["rule_saving"].n, "source": source}
     said = rule_in_words(rule)
-    return [
-        Recommendation(
+    return Recommendation(
             id="prompt_writes",
             lever="prompt_caching",
             title=f"Decide at each request: {said}",
@@ -194,5 +195,4 @@ def _recommendations(f: Findings, shown: dict[str, Figure]) -> list[Recommendati
             risk="Outputs cannot change. The rule was learned on this traffic; where sessions"
             " pause otherwise it may cost more than one lifetime for all.",
             effort="A condition where requests are built.",
-        )
-    ]  # fmt: skip
+    )  # fmt: skip

@@ -77,38 +77,42 @@ def learn(
     seed: int,
     min_gain_share: float,
 ) -> Learned:
-    """Learns on halves of the sessions; the first half's choice is the one that is reported.
+    """Learns on halves of the sessions, and verifies on the other halves.
+
+    The choice that is reported was learned on the earlier half where times can be compared, as
+    only that shows whether it lasts, else on a random one.
 
     Raises:
         StageCancelled: the stage was asked to stop.
     """
     columns = [codes for codes, _ in of.columns.values()]
-    halves = half_splits(of.count, splits, seed)
-    excess, rule_excess = np.zeros(splits), np.zeros(splits if rule_costs else 0)
-    first: tuple[TtlChoice, Floats] | None = None
     fixed = _fixed_sums(of)
-    for i, fit in enumerate(halves):
-        if context.cancelled():
-            raise StageCancelled
-        context.progress(0.9 + 0.09 * i / splits, f"split {i + 1} of {splits}")
+
+    def charged(fit: Mask) -> tuple[TtlChoice, Floats]:
         rows = fit[of.blocks]
         choice = choose_ttl(
             of.costs[rows], of.blocks[rows], [c[rows] for c in columns],
             seed=seed, min_gain_share=min_gain_share,
         )  # fmt: skip
-        charged = choice.charged(of.costs, columns)
-        excess[i] = excess_over_best_fixed(of.costs[~rows], charged[~rows])
+        return choice, choice.charged(of.costs, columns)
+
+    halves = half_splits(of.count, splits, seed)
+    excess, rule_excess = np.zeros(splits), np.zeros(splits if rule_costs else 0)
+    for i, fit in enumerate(halves):
+        if context.cancelled():
+            raise StageCancelled
+        context.progress(0.9 + 0.09 * i / splits, f"split {i + 1} of {splits}")
+        unseen = ~fit[of.blocks]
+        excess[i] = excess_over_best_fixed(of.costs[unseen], charged(fit)[1][unseen])
         if rule_costs is not None:
             rule_excess[i] = _rule_excess(rule_costs, fit)
-        if first is None:
-            first = choice, charged
-    assert first is not None
-    choice, charged = first
-    rule, saving, usd = _best_rule(rule_costs, halves[0], seed)
-    chosen = sums_by_group(charged[None], of.blocks, of.count)
+    main = np.arange(of.count) < of.count // 2 if of.by_time else halves[0]
+    choice, costs = charged(main)
+    rule, saving, usd = _best_rule(rule_costs, main, seed)
+    chosen = sums_by_group(costs[None], of.blocks, of.count)
     return Learned(
         choice=choice,
-        fit=halves[0],
+        fit=main,
         sums=np.concatenate([fixed, chosen, fixed[1:].min(axis=0)[None]]),
         excess=excess,
         rule_excess=rule_excess,

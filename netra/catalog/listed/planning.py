@@ -44,7 +44,7 @@ ENTRIES = (
             *("tool_name", "input_tokens", "output_tokens", "status"),
         ),
         upstream=(
-            *("triage", "profile", "caching", "prompt-cache"),
+            *("triage", "profile", "caching", "prompt-cache", "prefix-breakers"),
             *("plan", "backtest", "serving-fit", "capacity", "demand", "commitment"),
         ),
     ),

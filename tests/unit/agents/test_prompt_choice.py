@@ -56,7 +56,7 @@ def test_one_lifetime_is_kept_where_nothing_beats_it() -> None:
     choice = content["ttl_choice"]
     assert (choice["default"], choice["by"]) == ("ttl_1h", None)
     assert choice["excess_over_best_fixed"] == pytest.approx(0)
-    assert content["recommendations"] == []
+    assert content["request_rules"]["proposal"] is None
     assert content["section"]["says"].startswith("Cache all prompts for 1 hour")
 
 
@@ -73,7 +73,8 @@ def test_a_rule_that_pays_on_unseen_sessions_is_proposed() -> None:
     large["session_id"] = [f"large {s}" for s in large["session_id"]]
     large["prefix_hashes"] = [[b + 10**6 for b in p] for p in large["prefix_hashes"]]
     told = {name: large[name] + small[name] for name in large}
-    order = np.argsort(told["ts"], kind="stable").tolist()
+    places = np.append(np.arange(len(large["ts"])), np.arange(len(small["ts"])))
+    order = np.lexsort((places, told["ts"])).tolist()
     content = prompt_cache({name: [column[i] for i in order] for name, column in told.items()})
     rules = content["request_rules"]
     assert rules["proposed"]
@@ -81,7 +82,7 @@ def test_a_rule_that_pays_on_unseen_sessions_is_proposed() -> None:
     assert (rules["best"]["below"], rules["best"]["from_it_on"]) == ("ttl_5m", "none")
     low, high = rules["saving"]["interval"]
     assert 0 < low < rules["saving"]["value"] < high
-    (proposal,) = content["recommendations"]
+    proposal = rules["proposal"]
     saved = proposal["baseline"]["value"] - proposal["projected"]["value"]
     assert proposal["saving"]["value"] == pytest.approx(saved)
     assert proposal["backtest"]["value"] == pytest.approx(saved / proposal["baseline"]["value"])
@@ -117,7 +118,19 @@ def test_the_same_seed_gives_the_same_halves() -> None:
         for s in (1, 1, 2)
     )
     assert one["ttl_choice"] == same["ttl_choice"]
-    assert one["ttl_choice"]["verify_usd"] != other["ttl_choice"]["verify_usd"]
+    splits, of_other = (c["section"]["charts"][1]["series"] for c in (one, other))
+    assert splits != of_other
+
+
+def test_where_times_can_be_compared_the_choice_is_verified_on_later_sessions() -> None:
+    # Sessions pause for half an hour at first, and later come back within minutes.
+    early, late = sessions(40, {"a": 30}, turns=8), sessions(40, {"a": 2}, turns=8)
+    late["ts"] = [t + 10**12 for t in late["ts"]]
+    late["session_id"] = [f"late {s}" for s in late["session_id"]]
+    told = {name: early[name] + late[name] for name in early}
+    choice = prompt_cache(told)["ttl_choice"]
+    assert (choice["default"], choice["verified_on"]) == ("ttl_1h", "later sessions")
+    assert choice["verify_usd"]["chosen"] > choice["verify_usd"]["ttl_5m"]
 
 
 def test_on_the_coding_agents_sessions_one_hour_is_kept() -> None:
