@@ -139,7 +139,7 @@ def _table(
             name,
             float(demand.panel.rates[n].mean()),
             float(series.point[-1, n].mean()),
-            "combination" if series.is_combined[-1, n] else series.member_names[0],
+            "combined" if series.is_combined[-1, n] else "naive",
             _known(own[n] / safe[n]),
             _known(naive[n] / safe[n]),
         ]
@@ -150,15 +150,16 @@ def _table(
         f"The {len(rows)} largest series",
         (
             ("series", ""),
-            ("mean so far", demand.unit),
-            (f"mean of the next {params.horizon_hours} h", demand.unit),
+            ("so far", demand.unit),
+            (f"next {params.horizon_hours} h", demand.unit),
             ("chosen", ""),
-            ("WAPE of the combination on past days", "share"),
-            ("WAPE of seasonal-naive on past days", "share"),
+            ("WAPE", "share"),
+            ("naive WAPE", "share"),
         ),
         rows,
         n=demand.n,
-        method=METHOD,
+        method="means; errors (WAPE) on past days of the combination and of seasonal-naive, by"
+        f" which one was chosen: {METHOD}",
         reads=demand.columns,
     )
 
