@@ -127,6 +127,7 @@ def find_hardware(
     model = named_model(params)
     settings = settings_of(params, hashed=trace.prefixes is not None)
     found = Hardware(model=model, priced=priced_gpus(params, supply))
+    needs: dict[str, None] = {}
     for one in found.priced:
         most = min(params.max_gpus, one.offer.max_gpus or params.max_gpus)
         for tensor, data in _shapes(model, min(most, params.max_gpus_per_replica)):
@@ -134,6 +135,7 @@ def find_hardware(
                 times = _times(params, model, one.gpu, tensor, data, calibration, profiles)
             except (InsufficientData, NotFound) as e:
                 found.refused.append(_refusal(one.gpu.name, tensor, data, e.detail))
+                needs |= dict.fromkeys(_needs(e))
                 continue
             replica = Replica(
                 gpu=one.gpu.name, tensor=tensor, data=data, times=times,
@@ -149,7 +151,8 @@ def find_hardware(
         raise InsufficientData(
             f"{model.name} and the longest request fit on no GPU that may be chosen: "
             + "; ".join(dict.fromkeys(f"{r['gpu']}: {r['why']}" for r in found.refused[-4:])),
-            needs=["a GPU with more memory, more GPUs a replica, or weights of fewer bits"],
+            needs=list(needs)
+            or ["a GPU with more memory, more GPUs a replica, or weights of fewer bits"],
         )
     if calibration and not any("calibration" in o.source for o in found.origins.values()):
         found.notes.append(
@@ -220,6 +223,13 @@ def _times(
         params.model, gpu.name, tensor=tensor, data=data, weights=params.weights
     )
     return _taught(times, calibration)
+
+
+def _needs(e: InsufficientData | NotFound) -> list[str]:
+    """What is missing, in words."""
+    if isinstance(e, InsufficientData):
+        return e.needs
+    return [f"as {problem.where} {problem.expected}" for problem in e.errors]
 
 
 def _refusal(gpu: str, tensor: int, data: int, why: str) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import re
 from collections.abc import Mapping, Sequence
@@ -13,11 +14,15 @@ import numpy as np
 import pytest
 import yaml
 
-from netra.agents.base import Inputs, QuietContext, StageResult, WorkloadInfo
+from netra.agents.base import Inputs, QuietContext, StageResult, StepProfiles, WorkloadInfo
 from netra.agents.loading import load_agent
+from netra.analysis.serving.calibrated import Calibrated
+from netra.analysis.serving.known import known_gpu, known_model
+from netra.analysis.serving.roofline import Parallelism, Roofline
+from netra.analysis.serving.step_source import StepTimes
 from netra.catalog.agents import get
 from netra.catalog.supply import SupplyCatalog
-from netra.errors import InsufficientData, InvalidInput, StageCancelled
+from netra.errors import InsufficientData, InvalidInput, NotFound, Problem, StageCancelled
 from netra.schemas.goal import Goal
 from netra.schemas.report import Recommendation, Section
 from netra.tasks.context import MAX_JSON_BYTES
@@ -71,6 +76,7 @@ def inputs_of(
     anchored: bool = True,
     parts: Sequence[Mapping[str, Any]] = (),
     supply: SupplyCatalog | None = SUPPLY,
+    profiles: StepProfiles | None = None,
 ) -> Inputs:
     whole = batch(**events)
     return Inputs(
@@ -80,6 +86,7 @@ def inputs_of(
         events=lambda: iter([whole.slice(0, 700), whole.slice(700)]),
         parts=parts,
         supply=supply,
+        profiles=profiles,
     )
 
 
@@ -366,3 +373,41 @@ def test_hashes_that_cannot_be_used_say_why(tokens: Any, why: str) -> None:
     content = run(inputs_of(_hashed(300, tokens)), **LIMITS).content
     assert content["requests"]["with_block_hashes"] == 0
     assert any(why in a for a in content["assumptions"])
+
+
+class HeldProfiles:
+    """The memory twin of installed profiles: of H100 alone, by a roofline that says it is none."""
+
+    def step_times(
+        self, model: str, gpu: str, *, tensor: int = 1, data: int = 1, weights: str = "as-named"
+    ) -> StepTimes:
+        if gpu != "h100":
+            raise NotFound(
+                f"no measured kernels of the GPU {gpu!r}",
+                [Problem(where="gpu", problem="has no profile", got=gpu, expected="one of h100")],
+            )
+        roofline = Roofline(
+            model=known_model(model),
+            gpu=known_gpu(gpu),
+            parallelism=Parallelism(tensor=tensor, data=data),
+        )
+        return Calibrated(
+            steps=roofline, origin=dataclasses.replace(roofline.origin, source="held")
+        )
+
+
+def test_step_times_may_come_from_profiles() -> None:
+    inputs = inputs_of(traffic(), profiles=HeldProfiles())
+    content = run(inputs, step_times="profiles", **LIMITS).content
+    assert content["fleet"]["gpu"] == "h100"
+    refused = {r["gpu"]: r["why"] for r in content["refused"]}
+    assert refused["l40s"] == "no measured kernels of the GPU 'l40s'"
+
+
+@pytest.mark.parametrize("profiles", [None, HeldProfiles()])
+def test_where_no_profile_serves_what_is_missing_is_said(profiles: StepProfiles | None) -> None:
+    with pytest.raises(InsufficientData) as caught:
+        run(inputs_of(traffic(), profiles=profiles), step_times="profiles",
+            **LIMITS | {"gpus": ["l4", "l40s"]})  # fmt: skip
+    expected = "as gpu one of h100" if profiles else "pip install netra[gpu-profiles]"
+    assert caught.value.needs == [expected]
