@@ -109,7 +109,7 @@ class Silicon:
             conditions=conditions,
             mean=float(held["mean"][0]),
             weights=held["weights"],
-            variance=TPOT.signal**2,
+            spread=TPOT,
             left_out=held["left_out"],
             log_ratio=log_ratio,
         )  # fmt: skip

@@ -91,16 +91,35 @@ class Corrector:
     #: The factor of a row that is like nothing known (log), and what each known row adds.
     mean: float
     weights: Floats
-    variance: float
+    spread: Spread
     #: For each known row: what would be predicted of it without its configuration (log).
     left_out: Floats
     #: Measured over predicted, of each known row (log).
     log_ratio: Floats
+    #: How far, by its own account, each of `left_out` may be off (one deviation, log); and the
+    #: inverse that says so of others, shape (n, n). None where only factors were kept.
+    left_out_deviation: Floats | None = None
+    inverse: Floats | None = None
 
     def log_factor(self, asked: Conditions) -> Floats:
         """What predictions are to be multiplied with (log); 0 for models that are in no row."""
-        drawn = self.mean + self.variance * covariance(asked, self.conditions) @ self.weights
+        drawn = self.mean + self._across(asked) @ self.weights
         return np.where(self.knows(asked), drawn, 0.0)
+
+    def deviation(self, asked: Conditions) -> Floats:
+        """How far a corrected prediction of known models may be off (one deviation, log).
+
+        Raises:
+            ValueError: only factors were kept.
+        """
+        if self.inverse is None:
+            raise ValueError("this corrector kept its factors alone")
+        across = self._across(asked)
+        explained = np.sum((across @ self.inverse) * across, axis=1)
+        return np.sqrt(self.spread.signal**2 - explained + self.spread.noise**2)
+
+    def _across(self, asked: Conditions) -> Floats:
+        return self.spread.signal**2 * covariance(asked, self.conditions)
 
     def knows(self, asked: Conditions) -> Bools:
         """Which of the asked models are in a row."""
@@ -142,18 +161,21 @@ def fit_corrector(
         doubt = noise * np.sqrt(1.0 + (missed / spread.outlier) ** 2)
         inverse = _inverse(kernel, doubt)
     weights: Floats = inverse @ (log_ratio - mean)
-    left_out = np.empty_like(log_ratio)
+    left_out, deviation = np.empty_like(log_ratio), np.empty_like(log_ratio)
     for group in groups:
         own = np.flatnonzero(configuration == group)
-        block = inverse[np.ix_(own, own)]
-        left_out[own] = log_ratio[own] - np.linalg.solve(block, weights[own])
+        block = np.asarray(np.linalg.inv(inverse[np.ix_(own, own)]), np.float64)
+        left_out[own] = log_ratio[own] - block @ weights[own]
+        deviation[own] = np.sqrt(np.diag(block))
     return Corrector(
         conditions=conditions,
         mean=mean,
         weights=weights,
-        variance=variance,
+        spread=spread,
         left_out=left_out,
         log_ratio=log_ratio,
+        left_out_deviation=deviation,
+        inverse=inverse,
     )
 
 

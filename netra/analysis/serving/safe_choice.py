@@ -15,12 +15,15 @@ from typing import Final
 import numpy as np
 
 from netra.analysis.compiled import Floats, Int64s
+from netra.analysis.proportion import wilson
 from netra.errors import InsufficientData
 
 #: Quantiles of the residuals that are tried.
 QUANTILES: Final = tuple(round(0.50 + 0.01 * step, 2) for step in range(50))
 #: Fewer picks say too little about how often a limit breaks.
 LEAST_PICKS: Final = 20
+#: The level whose upper end is passed in one of twenty cases.
+_TWO_SIDED: Final = 0.90
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -102,39 +105,41 @@ def least_cautious(
     cases: Sequence[Case],
     *,
     predicted: Floats,
-    residuals: Floats,
+    deviation: Floats,
     throughput: Floats,
     measured: Floats,
     measured_throughput: Floats,
     violation_share: float,
 ) -> float:
-    """What to multiply predicted times with so that picks rarely break their limit.
+    """How many deviations to add to predicted times so that picks rarely break their limit.
 
     Args:
         predicted: times of rows whose outcome is known, predicted without them; shape (n,).
-        residuals: log(measured / predicted), of which quantiles are taken.
-        violation_share: of picks, at most.
+        deviation: of log(measured / predicted), as it was foretold of each row; shape (n,).
+        violation_share: of picks, at most. Kept to with 95 % confidence: the upper end of Wilson's
+            interval is held against it, since the least margin that happens to do is too small.
 
     Returns:
-        The least factor that keeps to the share, at least 1.
+        The least number z >= 0, to be used as predicted * exp(z * deviation).
 
     Raises:
         InsufficientData: too few cases, or the share is broken at every quantile.
     """
+    off = np.log(measured / predicted) / deviation
     for quantile in QUANTILES:
-        factor = max(1.0, float(np.exp(np.quantile(residuals, quantile))))
+        z = max(0.0, float(np.quantile(off, quantile)))
         found = outcome(
             cases,
-            cautious=predicted * factor,
+            cautious=predicted * np.exp(z * deviation),
             throughput=throughput,
             measured=measured,
             measured_throughput=measured_throughput,
         )
         if found.picks < LEAST_PICKS:
             break
-        if found.violation_share <= violation_share:
-            return factor
+        if wilson(found.violations, found.picks, _TWO_SIDED).high <= violation_share:
+            return z
     raise InsufficientData(
         f"no margin keeps violations to {violation_share:.0%} on {len(cases)} known choices",
-        needs=[f"at least {LEAST_PICKS} choices with known outcome, and closer predictions"],
+        needs=["more choices with known outcome, or closer predictions"],
     )

@@ -64,6 +64,21 @@ def test_one_inverse_says_what_refitting_would() -> None:
         weights = np.linalg.solve(kernel + 0.01 * np.eye(len(rest)), ratio[rest] - mean)
         across = 0.16 * covariance(conditions.rows(own), conditions.rows(rest))
         assert fitted.left_out[own] == pytest.approx(mean + across @ weights, abs=1e-8)
+        inverse = np.linalg.inv(kernel + 0.01 * np.eye(len(rest)))
+        left = 0.16 - np.sum((across @ inverse) * across, axis=1) + 0.01
+        assert fitted.left_out_deviation is not None
+        assert fitted.left_out_deviation[own] == pytest.approx(np.sqrt(left), abs=1e-7)
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_what_may_be_off_is_foretold(seed: int) -> None:
+    """Not so well where a part of the rows is off for no reason, so a half to nearly all."""
+    conditions, ratio, configuration = drawn(seed)
+    held = configuration >= CONFIGURATIONS - 10
+    fitted = fit_corrector(conditions.rows(~held), ratio[~held], configuration[~held], TPOT)
+    off = np.abs(ratio[held] - fitted.log_factor(conditions.rows(held)))
+    within = float(np.mean(off <= fitted.deviation(conditions.rows(held))))
+    assert 0.5 < within < 0.999
 
 
 def test_models_that_were_never_measured_are_not_corrected() -> None:
