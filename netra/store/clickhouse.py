@@ -21,8 +21,9 @@ _CONNECT_TIMEOUT_S = 5
 #: The longest that one statement may take, seconds.
 _STATEMENT_TIMEOUT_S = 600
 _UNKNOWN_DATABASE = 81
-#: Server errors that pass by themselves: too many queries, timeouts, network, memory, read-only.
-_PASSING = frozenset({159, 202, 209, 210, 241, 242, 252, 319, 425, 999})
+#: Server errors that pass by themselves: too many queries, timeouts, network, memory, read-only, no
+#: room on the disk (243; 75: a write to a file failed).
+_PASSING = frozenset({75, 159, 202, 209, 210, 241, 242, 243, 252, 319, 425, 999})
 _PORTS = {"http": 8123, "https": 8443}
 
 

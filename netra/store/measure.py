@@ -41,11 +41,12 @@ class Ended:
 
 _DEPTH = """
     SELECT pool, tenant_id, 'ready' AS state, count(*) AS n, (extract(epoch FROM clock_timestamp()
-            - min(ready_at) FILTER (WHERE run_at <= clock_timestamp())))::float8 AS age
+            - min(greatest(ready_at, run_at))
+                FILTER (WHERE run_at <= clock_timestamp())))::float8 AS age
     FROM stages WHERE state = 'ready' GROUP BY pool, tenant_id
     UNION ALL
     SELECT pool, tenant_id, 'admitted', count(*), (extract(epoch FROM clock_timestamp()
-            - min(ready_at)))::float8
+            - min(greatest(ready_at, run_at))))::float8
     FROM stages WHERE state = 'admitted' GROUP BY pool, tenant_id
     UNION ALL
     SELECT pool, tenant_id, 'running', count(*), NULL

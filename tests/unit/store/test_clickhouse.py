@@ -54,3 +54,5 @@ def test_errors_of_the_query_are_not_outages() -> None:
         raise DatabaseError("Code: 62. Syntax error", code=62)
     with pytest.raises(StoreUnavailable), unavailable():
         raise DatabaseError("Code: 241. Memory limit exceeded", code=241)
+    with pytest.raises(StoreUnavailable), unavailable():
+        raise DatabaseError("Code: 243. Cannot reserve 1.00 MiB, not enough space", code=243)
