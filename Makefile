@@ -3,7 +3,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help install demo test test-slow lint bench bench-ingest bench-lru bench-caching bench-jobs bench-demand bench-serving chaos lock clean
+.PHONY: help install demo test test-slow lint bench bench-ingest bench-lru bench-caching bench-jobs bench-demand bench-serving chaos bench-queue lock clean
 
 BIN := .venv/bin
 STAMP := .venv/.installed
@@ -58,6 +58,9 @@ bench-caching: $(STAMP) ## The LRU curve beside a one-capacity replay; lifetimes
 
 bench-jobs: $(STAMP) ## Latency of a one-stage job beside a bare Celery round trip
 	@$(BIN)/python -m benchmarks.jobs
+
+bench-queue: $(STAMP) ## The durable queue beside Celery: submit, latency, drain
+	@$(BIN)/python -m benchmarks.queue
 
 bench-serving: $(STAMP) ## The serving simulator: its speed, and its error on real runs
 	@$(BIN)/python -m benchmarks.serving

@@ -19,3 +19,8 @@ app.conf.update(worker_prefetch_multiplier=1, broker_connection_retry_on_startup
 @app.task
 def nothing() -> bool:
     return True
+
+
+@app.task(acks_late=True, ignore_result=True)
+def late() -> None:
+    """Acknowledged once it is done, as work that must not be lost is."""

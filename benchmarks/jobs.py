@@ -40,7 +40,7 @@ _NOOP = JobRequest(stages=({"name": "noop", "agent": "noop"},))
 
 
 @contextmanager
-def _stack() -> Iterator[StackInfo]:
+def stack() -> Iterator[StackInfo]:
     plain = {name: value for name, value in os.environ.items() if name not in ALIASES}
     free_ports = {"NETRA_EMBEDDED_API_PORT": "0", "NETRA_EMBEDDED_FLOWER_PORT": "0"}
     home = Path(tempfile.mkdtemp(prefix="netra-bench-"))
@@ -83,27 +83,27 @@ def _celery(url: str) -> Iterator[None]:
             worker.terminate()
 
 
-def _job(netra: Netra, socket: ClientConnection) -> float:
+def job(netra: Netra, socket: ClientConnection) -> float:
     """Milliseconds from sending a job to its last fact."""
     began = time.perf_counter()
-    job = netra.jobs.submit(_NOOP)
-    socket.send(json.dumps({"type": "subscribe", "job_id": job.id}))
+    made = netra.jobs.submit(_NOOP)
+    socket.send(json.dumps({"type": "subscribe", "job_id": made.id}))
     while True:
         message = json.loads(socket.recv(timeout=30))
         if message["type"] == "error":
             raise RuntimeError(message["detail"])
-        if message.get("kind") == "job.succeeded" and message["job_id"] == job.id:
+        if message.get("kind") == "job.succeeded" and message["job_id"] == made.id:
             return (time.perf_counter() - began) * 1e3
 
 
-def _round_trip() -> float:
+def round_trip() -> float:
     """Milliseconds from sending a task to its result."""
     began = time.perf_counter()
     bare_celery.nothing.delay().get(timeout=30)
     return (time.perf_counter() - began) * 1e3
 
 
-def _in_turns(first: Callable[[], float], second: Callable[[], float], n: int) -> list[np.ndarray]:
+def in_turns(first: Callable[[], float], second: Callable[[], float], n: int) -> list[np.ndarray]:
     for measure in (first, second):
         for _ in range(_WARM_UP):
             measure()
@@ -117,13 +117,13 @@ def _in_turns(first: Callable[[], float], second: Callable[[], float], n: int) -
 
 def measure(n: int = JOBS) -> dict[str, float]:
     """Percentiles of both, in milliseconds."""
-    with _stack() as info, _celery(_other_database(info.redis_url)):
+    with stack() as info, _celery(other_database(info.redis_url)):
         ws_url = info.api_url.replace("http", "ws", 1) + "/ws"
         with (
             Netra(info.api_url, info.api_key) as netra,
             connect(ws_url, additional_headers={"X-API-Key": info.api_key}) as socket,
         ):
-            jobs, tasks = _in_turns(lambda: _job(netra, socket), _round_trip, n)
+            jobs, tasks = in_turns(lambda: job(netra, socket), round_trip, n)
     figures = {"jobs": len(jobs)}
     for name, times in (("job_latency", jobs), ("celery_round_trip", tasks)):
         p50, p99 = np.percentile(times, [50, 99])
@@ -132,7 +132,7 @@ def measure(n: int = JOBS) -> dict[str, float]:
     return figures
 
 
-def _other_database(url: str) -> str:
+def other_database(url: str) -> str:
     """The same server, and none of Netra's keys."""
     base, _, _ = url.rpartition("/")
     return f"{base}/9"

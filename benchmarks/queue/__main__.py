@@ -1,0 +1,137 @@
+"""The durable queue, each figure beside its peer in the same run.
+
+    python -m benchmarks.queue [--seconds N] [--stages N] [--jobs N]
+
+Ratios hold on a shared machine; rates and latencies only if others were quiet: the share of the
+processors that others took is printed. What is not measured yet is null.
+
+The last line is one JSON object.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import numpy as np
+import psutil
+from websockets.sync.client import connect
+
+from benchmarks import bare_celery, jobs
+from benchmarks.queue import drain, submit
+from netra.client import Netra
+from netra.embedded.info import StackInfo
+from netra.settings import load
+
+#: What runs stages, and is held while submitting is measured.
+_RUNNERS = ("scheduler", "worker-cpu", "worker-gpu", "flower")
+_NOT_YET = (
+    "drain_short_ratio",
+    "ws_messages_per_s",
+    "ws_p99_ms",
+    "ws_kb_per_client",
+    "fairness_ratio",
+    "million_ratio",
+)
+
+
+@contextmanager
+def _bare_worker(url: str) -> Iterator[int]:
+    """A bare Celery worker of as many processes as Netra's, in a process group of its own."""
+    command = [
+        *(sys.executable, "-m", "celery", "--quiet", "--app", "benchmarks.bare_celery", "worker"),
+        *("--concurrency", str(load().workers.cpu_concurrency), "--without-gossip"),
+        *("--without-mingle", "--loglevel", "ERROR"),
+    ]
+    with subprocess.Popen(
+        command,
+        env={**os.environ, bare_celery.URL: url, "PYTHONWARNINGS": "ignore"},
+        stdout=subprocess.DEVNULL,
+        start_new_session=True,
+    ) as worker:
+        bare_celery.app.conf.update(broker_url=url, result_backend=url)
+        bare_celery.nothing.delay().get(timeout=60)
+        try:
+            yield worker.pid
+        finally:
+            os.killpg(worker.pid, signal.SIGCONT)
+            worker.terminate()
+
+
+@contextmanager
+def _held(info: StackInfo, worker: int) -> Iterator[None]:
+    groups = [*(info.pids[name] for name in _RUNNERS), worker]
+    for group in groups:
+        os.killpg(group, signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        for group in groups:
+            os.killpg(group, signal.SIGCONT)
+
+
+def _latency(info: StackInfo, n: int) -> dict[str, float]:
+    url = info.api_url.replace("http", "ws", 1) + "/ws"
+    with (
+        Netra(info.api_url, info.api_key) as netra,
+        connect(url, additional_headers={"X-API-Key": info.api_key}) as socket,
+    ):
+        own, peer = jobs.in_turns(lambda: jobs.job(netra, socket), jobs.round_trip, n)
+    own50, own99, peer50 = *np.percentile(own, [50, 99]), np.percentile(peer, 50)
+    print(f"latency: p50 {own50:.1f} ms, p99 {own99:.1f}; Celery round trip p50 {peer50:.1f}")
+    return {
+        "latency_p50_ms": round(float(own50), 2),
+        "latency_p99_ms": round(float(own99), 2),
+        "celery_round_trip_p50_ms": round(float(peer50), 2),
+    }
+
+
+def _busy_s() -> float:
+    times = psutil.cpu_times()
+    return sum(times) - times.idle - getattr(times, "iowait", 0.0)
+
+
+def _own_s() -> float:
+    """Processor seconds of this process and all below it that live."""
+    found = [psutil.Process(), *psutil.Process().children(recursive=True)]
+    total = 0.0
+    for process in found:
+        try:
+            total += sum(process.cpu_times()[:2])
+        except psutil.NoSuchProcess:
+            continue
+    return total
+
+
+def measure(seconds: float, stages: int, n: int) -> dict[str, float | None]:
+    with jobs.stack() as info, _bare_worker(jobs.other_database(info.redis_url)) as worker:
+        busy, own, began = _busy_s(), _own_s(), time.perf_counter()
+        figures: dict[str, float | None] = {}
+        figures |= _latency(info, n)
+        figures |= drain.measure(info, worker, jobs.other_database(info.redis_url), stages)
+        with _held(info, worker):
+            figures |= submit.measure(info, seconds)
+        took = (time.perf_counter() - began) * (os.cpu_count() or 1)
+        others = max(0.0, (_busy_s() - busy) - (_own_s() - own)) / took
+        print(f"share of the processors that others took: {others:.0%}")
+    return figures | dict.fromkeys(_NOT_YET)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.queue")
+    parser.add_argument("--seconds", type=float, default=3.0, help="a turn of submitting takes")
+    parser.add_argument("--stages", type=int, default=2000, help="drained in a turn")
+    parser.add_argument("--jobs", type=int, default=240, help="for latency")
+    given = parser.parse_args()
+    print(json.dumps(measure(given.seconds, given.stages, given.jobs)))
+
+
+if __name__ == "__main__":
+    main()

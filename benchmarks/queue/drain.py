@@ -1,0 +1,76 @@
+"""Draining no-op stages by two processes, beside bare Celery with `acks_late`, one at a time."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from collections.abc import Callable
+
+import msgspec
+import numpy as np
+import psycopg
+import redis
+
+from benchmarks import bare_celery
+from benchmarks.queue.clients import rate
+from netra.embedded.info import StackInfo
+
+_TURNS = 3
+
+
+def _until(empty: Callable[[], bool]) -> float:
+    """Seconds until there is nothing left."""
+    began = time.perf_counter()
+    while not empty():
+        time.sleep(0.02)
+        if time.perf_counter() - began > 120:
+            raise RuntimeError("not drained within two minutes")
+    return time.perf_counter() - began
+
+
+def _celery(worker: int, url: str, n: int) -> float:
+    """Tasks a second; the worker is held until all of them wait."""
+    client = redis.Redis.from_url(url)
+    os.killpg(worker, signal.SIGSTOP)
+    for _ in range(n):
+        bare_celery.late.apply_async(ignore_result=True)
+    os.killpg(worker, signal.SIGCONT)
+    took = _until(lambda: not client.llen("celery") and not client.hlen("unacked"))
+    client.close()
+    return n / took
+
+
+def _netra(info: StackInfo, n: int, name: str) -> float:
+    """Jobs of one no-op stage a second; the scheduler is held until all of them wait."""
+    os.killpg(info.pids["scheduler"], signal.SIGSTOP)
+    job = {"stages": [{"agent": "noop"}]}
+    body = msgspec.json.encode({"name": name, "jobs": [job] * n})
+    # One call; `rate` sends one to begin with, and none after no seconds.
+    rate(info.api_url, info.api_key, "/api/v1/batches", lambda: body, clients=1, seconds=0)
+    with psycopg.connect(info.database_url, autocommit=True) as pg:
+        os.killpg(info.pids["scheduler"], signal.SIGCONT)
+        took = _until(
+            lambda: (
+                pg.execute(
+                    "SELECT 1 FROM stages WHERE state = 'ready' UNION ALL"
+                    " SELECT 1 FROM stages WHERE state = 'admitted' UNION ALL"
+                    " SELECT 1 FROM stages WHERE state = 'running' LIMIT 1"
+                ).fetchone()
+                is None
+            )
+        )
+    return n / took
+
+
+def measure(info: StackInfo, worker: int, url: str, n: int) -> dict[str, float]:
+    """Args:
+    worker: the bare worker's process group.
+    url: where its tasks wait.
+    """
+    rows = []
+    for turn in range(_TURNS):
+        peer, own = _celery(worker, url, n), _netra(info, n, f"drain-{turn}")
+        print(f"drain: {own:.0f} stages/s; Celery with acks_late {peer:.0f}/s", flush=True)
+        rows.append(own / peer)
+    return {"drain_ratio": round(float(np.median(rows)), 2)}
