@@ -87,7 +87,7 @@ class Queue(Group, frozen=True, kw_only=True, forbid_unknown_fields=True):
     #: Leases are renewed this often by the worker's parent process, seconds.
     heartbeat_s: float = 0.8
     #: Stages admitted beyond the free slots, as a share of a pool's slots.
-    admit_ahead: float = 1.0
+    admit_ahead: float = 4.0
     #: An admitted stage that nobody claimed while slots were free is admitted again after, seconds.
     readmit_s: float = 5.0
     #: Failures of a stage (an exception in the agent) before it goes to the dead letters.

@@ -49,14 +49,17 @@ class Child:
         self._clickhouse: Client | None = None
 
     def serve(self, stage: UUID, admission: int) -> None:
-        """Claims the stage that a wake-up named, runs it, and goes on while there is budget."""
+        """Claims a stage, runs it, and goes on while there is budget.
+
+        There is a wake-up for each admitted stage, but whose turn it is the database says: the
+        stage that was named may have been admitted long ago.
+        """
         lease_s = self.settings.queue.lease_s
         began = time.monotonic()
         end = began + self.settings.queue.loop_budget_s
         try:
-            answer = self._queue_or_connect(None).claim(
-                stage, admission, self.worker, self.pid, lease_s
-            )
+            queue = self._queue_or_connect(None)
+            answer = queue.claim_next(self.pool, self.worker, self.pid, lease_s)
         except StoreUnavailable as e:
             # The stage stays admitted, or is a stray that the next connection hands back.
             log.warning("no claim: %s", e)
