@@ -11,7 +11,7 @@ import msgspec
 from netra.agents.base import Context, Inputs, StageResult
 from netra.agents.planning.traffic import resolved_goal
 from netra.agents.reporting.answering import answer
-from netra.agents.reporting.chapters import chapters, proposed
+from netra.agents.reporting.chapters import chapters, leading, proposed
 from netra.agents.reporting.costs import period_costs
 from netra.agents.reporting.goal_items import Evidence, goal_items
 from netra.agents.reporting.provenance import data_quality, method
@@ -21,10 +21,10 @@ from netra.agents.reporting.sizing import fit_size
 from netra.catalog.params import Params
 from netra.schemas.figure import Figure
 from netra.schemas.goal import Goal
-from netra.schemas.report import Chart, Report
+from netra.schemas.report import Chart, Report, Section
 
 #: Charts of the stages before, in the order in which they are shown.
-_CHARTED = ("backtest", "plan", "caching", "profile")
+_CHARTED = ("backtest", "plan", "profile")
 _MOST_CHARTS = 10
 #: What is shown of the profile at the top where there is nothing to recommend.
 _HEADLINE = (
@@ -32,6 +32,8 @@ _HEADLINE = (
     *("input_tokens", "output_tokens", "error_rate"),
 )
 _MOST_HEADLINES = 4
+#: Figures of a section that leads the answer.
+_OF_A_SECTION = 2
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -67,12 +69,13 @@ def run(inputs: Inputs, params: Params, context: Context) -> StageResult:
     )
     context.progress(0.5, "writing the report")
     items = _items(found)
+    sections = chapters(up)
     report = Report(
         job_id=inputs.job_id,
-        answer=answer(found.tested, plan, profile, items),
-        headline=_headline(found),
+        answer=answer(found.tested, plan, profile, items, leading(sections, goal, plan)),
+        headline=_headline(found, leading(sections, goal, plan)),
         recommendations=(*recommendations(found.tested, plan), *proposed(up)),
-        sections=chapters(up),
+        sections=sections,
         profile=_profile(profile),
         data_quality=data_quality(triage, profile),
         method=method(inputs, goal, triage, plan, backtest, [*up, "report"]),
@@ -130,8 +133,9 @@ def _audit(found: _Found) -> Answer:
     )
 
 
-def _headline(found: _Found) -> tuple[Figure, ...]:
-    """The figures at the top: savings of the backtest first, then what the workload is."""
+def _headline(found: _Found, leading: Sequence[Section]) -> tuple[Figure, ...]:
+    """The figures at the top: savings of the backtest first, then what else leads, then what the
+    workload is."""
     shown: list[Figure] = []
     for t in found.tested:
         if t.refuted:
@@ -147,6 +151,7 @@ def _headline(found: _Found) -> tuple[Figure, ...]:
             shown.append(msgspec.structs.replace(t.share(1), label=label))
     if found.asked and not shown:
         shown += [f for f in found.asked.figures if f.status == "ok"]
+    shown += [f for section in leading for f in section.figures[:_OF_A_SECTION]]
     profiled = found.profile.get("figures", {})
     known = [msgspec.convert(profiled[n], Figure) for n in _HEADLINE if n in profiled]
     # What is not known is in the tables below; up here it would be in the way.
@@ -174,8 +179,6 @@ def _charts(upstream: Mapping[str, Mapping[str, Any]]) -> tuple[Chart, ...]:
         raw = [*content.get("charts", ())]
         for lever in content.get("levers", ()):
             raw += lever.get("charts", ())
-        if agent == "caching" and "plan-lru-curve" in found:
-            continue
         for one in raw:
             chart = msgspec.convert(one, Chart)
             found.setdefault(chart.id, chart)

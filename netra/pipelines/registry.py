@@ -62,7 +62,11 @@ _PIPELINES = {
                 _stage("prefix-breakers", "triage"),
                 _stage("plan", "profile", "caching", "prompt-cache"),
                 _stage("backtest", "plan"),
-                _stage("report", "backtest", "prefix-breakers"),
+                _stage("demand", "triage", optional=True),
+                _stage("commitment", "demand", optional=True),
+                _stage("serving-fit", "triage", optional=True),
+                _stage("capacity", "profile", "serving-fit", optional=True),
+                _stage("report", "backtest", "prefix-breakers", "commitment", "capacity"),
             ),
         ),
         Pipeline(
@@ -87,6 +91,17 @@ _PIPELINES = {
                 _stage("serving-fit", "triage", optional=True),
                 _stage("capacity", "profile", "serving-fit"),
                 _stage("report", "capacity"),
+            ),
+        ),
+        Pipeline(
+            name="demand",
+            summary="What demand will be, and how much of it to commit to, tested on later days.",
+            stages=(
+                _stage("triage"),
+                _stage("profile", "triage"),
+                _stage("demand", "triage"),
+                _stage("commitment", "demand", optional=True),
+                _stage("report", "profile", "commitment"),
             ),
         ),
         Pipeline(

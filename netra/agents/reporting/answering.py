@@ -10,6 +10,7 @@ import msgspec
 from netra.agents.reporting.recommending import Tested
 from netra.reports.formatting import format_count, format_interval, format_value
 from netra.schemas.figure import Figure
+from netra.schemas.report import Section
 
 #: How many missing things a sentence names.
 _NAMED = 4
@@ -20,10 +21,14 @@ def answer(
     plan: Mapping[str, Any],
     profile: Mapping[str, Any],
     items: Sequence[Mapping[str, Any]],
+    leading: Sequence[Section] = (),
 ) -> str:
     """What to do and what it brings, what of the goal is met, and what cannot be said."""
     asked = [str(i["note"]) for i in items if i["kind"] == "question" and i["note"]]
     found = [*asked, *(_lever_sentences(t) for t in tested)]
+    if not found and plan:
+        found = [_nothing_to_do(plan, profile)]
+    found += [s.says for s in leading]
     if not found:
         found = [_nothing_to_do(plan, profile)]
     return " ".join(s for s in (*found, _goal_sentence(items)) if s)

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import msgspec
 
+from netra.schemas.goal import Goal
 from netra.schemas.report import Recommendation, Section
 
 #: The agents that have a chapter, in the order of the report, and what it is called where the
@@ -25,6 +26,27 @@ TITLES = {
 def chapters(upstream: Mapping[str, Mapping[str, Any]]) -> tuple[Section, ...]:
     """The section of every agent that ran; what lacks data says what it lacks."""
     return tuple(_chapters(upstream))
+
+
+#: What a job was asked for with parameters of its own: its finding belongs in the answer.
+_ASKED_FOR = ("capacity", "commitment")
+
+
+def leading(
+    sections: Sequence[Section], goal: Goal, plan: Mapping[str, Any]
+) -> tuple[Section, ...]:
+    """The chapters whose findings belong in the answer.
+
+    Those that are run on request; demand, where the goal asks for a forecast; and, where there was
+    no plan to make, every one.
+    """
+    forecast = goal.question == "forecast"
+    return tuple(
+        s
+        for s in sections
+        if s.id in _ASKED_FOR
+        or (s.status == "ok" and (not plan or (s.id == "demand" and forecast)))
+    )
 
 
 def proposed(upstream: Mapping[str, Mapping[str, Any]]) -> tuple[Recommendation, ...]:

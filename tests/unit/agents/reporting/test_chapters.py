@@ -6,7 +6,8 @@ from typing import Any
 
 import msgspec
 
-from netra.agents.reporting.chapters import chapters, proposed
+from netra.agents.reporting.chapters import chapters, leading, proposed
+from netra.schemas.goal import Goal
 from netra.schemas.report import Section
 from tests.unit.reports.sample import RECOMMENDATION
 
@@ -31,3 +32,20 @@ def test_an_agent_that_lacks_data_has_a_chapter_that_says_so() -> None:
 def test_recommendations_of_agents_are_carried_whole() -> None:
     raw = msgspec.to_builtins(RECOMMENDATION)
     assert proposed({"commitment": {"recommendations": [raw]}, "demand": {}}) == (RECOMMENDATION,)
+
+
+class TestWhatLeads:
+    DEMAND = Section(id="demand", title="Demand", says="More.")
+    CAPACITY = Section(id="capacity", title="Capacity", says="Too few.", status="insufficient_data")
+    CACHING = Section(id="caching", title="Caches", says="Warm.")
+
+    def led(self, question: Any = "optimize", plan: dict[str, Any] | None = None) -> list[str]:
+        sections = (self.CAPACITY, self.DEMAND, self.CACHING)
+        return [s.id for s in leading(sections, Goal(question=question), plan or {})]
+
+    def test_beside_a_plan_only_what_was_asked_for(self) -> None:
+        assert self.led(plan={"levers": []}) == ["capacity"]
+        assert self.led("forecast", {"levers": []}) == ["capacity", "demand"]
+
+    def test_without_a_plan_every_finding_is_the_answer(self) -> None:
+        assert self.led() == ["capacity", "demand", "caching"]
