@@ -17,7 +17,7 @@ from netra.cli.output import count, emit, json_option, when
 from netra.cli.values import Moment
 from netra.client import Netra
 from netra.errors import InvalidInput
-from netra.schemas.workload import IngestSummary, Workload, WorkloadAnswer
+from netra.schemas.workload import DEMAND_PREFIX, IngestSummary, Workload, WorkloadAnswer
 
 _FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 
@@ -106,7 +106,7 @@ def delete(workload: str, yes: bool, as_json: bool, netra: Netra) -> None:
     found = netra.workloads.get(workload)
     if not (yes or as_json):
         click.confirm(
-            f"delete workload {found.name!r} with {count(found.events)} events?",
+            f"delete workload {found.name!r} with {_held(found)}?",
             abort=True,
             err=True,
         )
@@ -141,8 +141,8 @@ def _ingested(workload: Workload, ingest: IngestSummary | None) -> Text:
     if ingest is None:
         return Text(f"workload {workload.name!r} is empty")
     if ingest.repeated:
-        return Text("the workload has exactly these events already; nothing changed")
-    said = f"{count(ingest.events)} new events from {count(ingest.rows)} rows"
+        return Text(f"the workload has exactly these {_kind(ingest)} already; nothing changed")
+    said = f"{count(ingest.events)} new {_kind(ingest)} from {count(ingest.rows)} rows"
     if ingest.format:
         said += f", read as {ingest.format}"
     if ingest.duplicates:
@@ -150,12 +150,25 @@ def _ingested(workload: Workload, ingest: IngestSummary | None) -> Text:
     return Text(said)
 
 
+def _kind(ingest: IngestSummary) -> str:
+    """What its rows are: requests, or points of a demand series."""
+    return "points" if (ingest.format or "").startswith(DEMAND_PREFIX) else "events"
+
+
+def _held(workload: Workload) -> str:
+    points = f" and {count(workload.points)} points" if workload.points else ""
+    return f"{count(workload.events)} events{points}"
+
+
 def _table(workloads: list[Workload]) -> Table | str:
     if not workloads:
         return "no workloads yet: netra workload import FILE"
-    shown = output.table("id", "name", "state", "events", "from", "to", right=("events",))
+    points = ["points"] if any(w.points for w in workloads) else []
+    columns = ("id", "name", "state", "events", *points, "from", "to")
+    shown = output.table(*columns, right=("events", "points"))
     for w in workloads:
-        shown.add_row(w.id, w.name, output.state(w.state), count(w.events), *_span(w))
+        counts = (count(w.events), *(count(w.points) for _ in points))
+        shown.add_row(w.id, w.name, output.state(w.state), *counts, *_span(w))
     return shown
 
 
@@ -172,6 +185,7 @@ def _details(w: Workload) -> Group:
         ("name", w.name),
         ("state", output.state(w.state)),
         ("events", count(w.events)),
+        *([("points", count(w.points))] if w.points else []),
         ("time", " → ".join(_span(w))),
         ("created", when(w.created_at)),
     ):

@@ -7,6 +7,9 @@ from typing import Any
 
 import msgspec
 
+#: Formats of demand series begin so: their rows are points, not requests.
+DEMAND_PREFIX = "demand-"
+
 
 class Ingest(msgspec.Struct, frozen=True, kw_only=True):
     id: str
@@ -14,7 +17,8 @@ class Ingest(msgspec.Struct, frozen=True, kw_only=True):
     state: str
     source_name: str
     format: str | None
-    #: Rows in the file, events that were new, and events that were there already.
+    #: Rows in the file, events that were new, and events that were there already; of a demand
+    #: series, its points.
     rows: int | None
     events: int | None
     duplicates: int | None
@@ -30,7 +34,10 @@ class Workload(msgspec.Struct, frozen=True, kw_only=True):
     state: str
     #: False: the trace has relative times. None: no events yet.
     anchored: bool | None
+    #: Requests.
     events: int
+    #: Points of demand series, which are no requests.
+    points: int = 0
     min_ts: datetime | None
     max_ts: datetime | None
     created_at: datetime

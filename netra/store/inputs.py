@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 from uuid import UUID
 
+from netra.schemas.workload import DEMAND_PREFIX
 from netra.store.ingest import rewritten
 from netra.store.postgres import Connection, unavailable
 
@@ -24,8 +25,8 @@ def event_count(connection: Connection, workload_id: UUID, ingests: Sequence[str
     with unavailable():
         rows = connection.execute(
             "SELECT id, events FROM ingests WHERE workload_id = %s AND events > 0"
-            " AND coalesce(format, '') NOT LIKE 'demand-%%'",
-            [workload_id],
+            " AND NOT starts_with(coalesce(format, ''), %s)",
+            [workload_id, DEMAND_PREFIX],
         ).fetchall()
     asked = set(ingests)
     return sum(row["events"] for row in rows if asked & {str(row["id"]), str(rewritten(row["id"]))})

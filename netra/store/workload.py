@@ -12,20 +12,28 @@ from psycopg import sql
 
 from netra.errors import Conflict, Problem
 from netra.ids import new_id
-from netra.schemas.workload import Ingest, Workload
+from netra.schemas.workload import DEMAND_PREFIX, Ingest, Workload
 from netra.store.ingest import STALE_S, gives_way, rewritten
 from netra.store.postgres import AsyncConnection
 
+#: `workloads.events` counts whatever ingests brought in; points of demand series are no requests.
 _LIST = sql.SQL("""
-    SELECT w.id::text, w.name, w.anchored, w.events, w.min_ts, w.max_ts, w.created_at,
+    SELECT w.id::text, w.name, w.anchored, w.events - p.points AS events, p.points,
+        w.min_ts, w.max_ts, w.created_at,
         CASE WHEN EXISTS (SELECT 1 FROM ingests i WHERE i.workload_id = w.id
                 AND i.state = 'running'
                 AND i.heartbeat_at > now() - make_interval(secs => %(stale_s)s)) THEN 'ingesting'
             WHEN w.events = 0 THEN 'empty' ELSE 'ready' END AS state
     FROM workloads w
+    CROSS JOIN LATERAL (
+        SELECT coalesce(sum(i.events), 0)::bigint AS points FROM ingests i
+        WHERE i.workload_id = w.id AND i.state = 'visible'
+            AND starts_with(i.format, %(demand)s)
+    ) p
     WHERE w.tenant_id = %(tenant)s AND w.deleted_at IS NULL {narrowed}
     ORDER BY w.id DESC LIMIT %(n)s
 """)
+_LIST_SETTINGS = {"stale_s": STALE_S, "demand": DEMAND_PREFIX}
 _READABLE = sql.SQL("""
     SELECT w.id, w.events, coalesce((
             SELECT jsonb_agg(jsonb_build_object('id', i.id, 'duplicates', i.duplicates > 0)
@@ -119,7 +127,7 @@ async def page(
     narrowed = sql.SQL("AND w.id < %(before)s") if before else sql.SQL("")
     cursor = await connection.execute(
         _LIST.format(narrowed=narrowed),
-        {"tenant": tenant_id, "before": before, "n": n, "stale_s": STALE_S},
+        {"tenant": tenant_id, "before": before, "n": n, **_LIST_SETTINGS},
     )
     return [msgspec.convert(row, Workload) for row in await cursor.fetchall()]
 
@@ -128,7 +136,7 @@ async def show(connection: AsyncConnection, tenant_id: str, ref: str) -> Workloa
     """The workload of this id or name; None if there is none, or it is somebody else's."""
     narrowed, values = _reference(ref)
     cursor = await connection.execute(
-        _LIST.format(narrowed=narrowed), {**values, "tenant": tenant_id, "n": 1, "stale_s": STALE_S}
+        _LIST.format(narrowed=narrowed), {**values, "tenant": tenant_id, "n": 1, **_LIST_SETTINGS}
     )
     row = await cursor.fetchone()
     if row is None:

@@ -65,6 +65,15 @@ def test_the_same_file_twice_changes_nothing_and_more_is_appended(http: httpx.Cl
     assert more.json()["workload"]["events"] == 21
 
 
+def test_points_of_a_demand_series_are_not_counted_as_requests(http: httpx.Client) -> None:
+    rows = "\n".join(f"{600 * i},web,{i + 1}" for i in range(20))
+    body = f"t,client,rate\n{rows}\n".encode()
+    sent = create(http, "demand", body, filename="demand.csv")
+    assert sent.status_code == 201, sent.text
+    for found in (sent.json()["workload"], http.get("/api/v1/workloads/demand").json()):
+        assert (found["events"], found["points"], found["state"]) == (0, 20, "ready")
+
+
 def test_an_empty_workload_is_filled_later(caller: Caller) -> None:
     made = create(caller.http, "later").json()
     assert made["ingest"] is None
