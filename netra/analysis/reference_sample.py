@@ -18,7 +18,7 @@ import numpy as np
 import numpy.typing as npt
 
 from netra.analysis.block_ids import BlockIds
-from netra.analysis.compiled import Int32s, UInt64s
+from netra.analysis.compiled import Bools, Int32s, UInt64s, kernel
 
 #: The rate is not halved more often.
 _MOST_HALVINGS = 40
@@ -94,15 +94,20 @@ class ReferenceSample:
 
 
 def _drawn(blocks: UInt64s, halvings: int) -> UInt64s:
-    """The references of blocks whose hash begins with so many zeros."""
+    """The references of blocks whose mixed hash begins with so many zeros."""
     if not halvings:
         return blocks
-    return blocks[_mixed(blocks) >> np.uint64(64 - halvings) == 0]
+    return blocks[_begin_with_zeros(np.ascontiguousarray(blocks), np.uint64(64 - halvings))]
 
 
-def _mixed(keys: UInt64s) -> UInt64s:
-    """The finaliser of SplitMix64 (Steele, Lea & Flood, OOPSLA 2014)."""
-    x = keys + np.uint64(0x9E3779B97F4A7C15)
-    x = (x ^ (x >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
-    x = (x ^ (x >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-    return x ^ (x >> np.uint64(31))
+@kernel
+def _begin_with_zeros(keys: UInt64s, shift: np.uint64) -> Bools:
+    """Mixed by the finaliser of SplitMix64 (Steele, Lea & Flood, OOPSLA 2014)."""
+    found = np.empty(len(keys), np.bool_)
+    for i in range(len(keys)):
+        x = keys[i] + np.uint64(0x9E3779B97F4A7C15)
+        x = (x ^ (x >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+        x = (x ^ (x >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+        x ^= x >> np.uint64(31)
+        found[i] = x >> shift == np.uint64(0)
+    return found

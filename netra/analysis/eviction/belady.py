@@ -18,6 +18,7 @@ from __future__ import annotations
 import numpy as np
 
 from netra.analysis.compiled import Bools, Int32s, kernel
+from netra.analysis.inlined import called, inlined, loop
 
 
 def next_uses(ids: Int32s, distinct: int) -> Int32s:
@@ -52,7 +53,7 @@ def _next_uses(ids: Int32s, seen: Int32s) -> Int32s:
     return following
 
 
-@kernel
+@loop
 def _replay(ids: Int32s, following: Int32s, capacity: int, cached: Bools, heap: Int32s) -> int:
     n = len(ids)
     used = 0
@@ -84,7 +85,7 @@ def _replay(ids: Int32s, following: Int32s, capacity: int, cached: Bools, heap: 
     return hits
 
 
-@kernel
+@inlined
 def _sift_up(heap: Int32s, at: int, value: int) -> None:
     while at > 0 and heap[(at - 1) >> 1] < value:
         heap[at] = heap[(at - 1) >> 1]
@@ -92,7 +93,7 @@ def _sift_up(heap: Int32s, at: int, value: int) -> None:
     heap[at] = value
 
 
-@kernel
+@inlined
 def _sift_down(heap: Int32s, size: int, at: int, value: int) -> None:
     while True:
         child = 2 * at + 1
@@ -107,7 +108,7 @@ def _sift_down(heap: Int32s, size: int, at: int, value: int) -> None:
     heap[at] = value
 
 
-@kernel
+@called
 def _live(heap: Int32s, size: int, now: int) -> int:
     """Throws out the places that are past, and orders the rest anew; returns how many remain."""
     kept = 0

@@ -13,7 +13,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from netra.analysis.compiled import Int32s, kernel
+from netra.analysis.compiled import Int32s
+from netra.analysis.inlined import inlined, loop
 
 
 def lfu_hits(ids: Int32s, distinct: int, capacity: int) -> int:
@@ -32,7 +33,7 @@ def lfu_hits(ids: Int32s, distinct: int, capacity: int) -> int:
     )  # fmt: skip
 
 
-@kernel
+@loop
 def _replay(
     ids: Int32s,
     capacity: int,
@@ -75,7 +76,7 @@ def _replay(
     return hits
 
 
-@kernel
+@inlined
 def _take_out(
     block: int, times: int, older: Int32s, newer: Int32s, oldest: Int32s, newest: Int32s
 ) -> None:

@@ -17,7 +17,8 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from netra.analysis.compiled import Int32s, Int64s, kernel
+from netra.analysis.compiled import Int32s, Int64s
+from netra.analysis.inlined import called, inlined, loop
 
 Int8s = npt.NDArray[np.int8]
 
@@ -40,7 +41,7 @@ def s3fifo_hits(ids: Int32s, distinct: int, capacity: int) -> int:
     )  # fmt: skip
 
 
-@kernel
+@loop
 def _replay(
     ids: Int32s,
     capacity: int,
@@ -77,7 +78,7 @@ def _replay(
     return hits
 
 
-@kernel
+@called
 def _evict_small(
     queue: Int8s,
     count: Int8s,
@@ -103,7 +104,7 @@ def _evict_small(
         return
 
 
-@kernel
+@called
 def _evict_main(
     queue: Int8s,
     count: Int8s,
@@ -122,7 +123,7 @@ def _evict_main(
         _put(block, _MAIN, queue, older, newer, oldest, newest, length)
 
 
-@kernel
+@inlined
 def _put(
     block: int,
     to: int,
@@ -145,7 +146,7 @@ def _put(
     length[to] += 1
 
 
-@kernel
+@inlined
 def _take_out(
     block: int,
     queue: Int8s,

@@ -17,9 +17,9 @@ import math
 import numpy as np
 
 from netra.analysis.compiled import Int64s
+from netra.analysis.inlined import called, inlined
 from netra.analysis.serving.cache_state import Cache
 from netra.analysis.serving.engine_state import Limits, Records, Scaling, State, Times
-from netra.analysis.serving.inlined import called, inlined
 from netra.analysis.serving.prefix_cache import forget
 from netra.analysis.serving.routing import bring_up_to_date
 

@@ -21,9 +21,9 @@ import math
 import numpy as np
 
 from netra.analysis.compiled import Floats, Int64s
+from netra.analysis.inlined import called, inlined
 from netra.analysis.serving.cache_state import Cache
 from netra.analysis.serving.engine_state import Limits, Record, Records, State, Times
-from netra.analysis.serving.inlined import called, inlined
 from netra.analysis.serving.scheduler import make_room, read_prompts, release, see_arrivals
 from netra.analysis.serving.step_heap import step_of
 from netra.analysis.serving.timeline import record

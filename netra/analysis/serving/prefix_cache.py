@@ -25,9 +25,9 @@ what is taken.
 
 from __future__ import annotations
 
+from netra.analysis.inlined import called, inlined
 from netra.analysis.serving.cache_state import Cache
 from netra.analysis.serving.engine_state import Record, Records
-from netra.analysis.serving.inlined import called, inlined
 
 
 @called

@@ -16,10 +16,10 @@ from __future__ import annotations
 
 import numpy as np
 
+from netra.analysis.inlined import called, inlined
 from netra.analysis.serving.cache_state import Cache
 from netra.analysis.serving.engine import advance
 from netra.analysis.serving.engine_state import Limits, Records, State, Times
-from netra.analysis.serving.inlined import called, inlined
 from netra.analysis.serving.prefix_cache import look_up
 
 #: What a waiting request weighs against a running one.

@@ -30,9 +30,9 @@ hashes O(segments of its path) more for each of these.
 from __future__ import annotations
 
 from netra.analysis.compiled import Int64s
+from netra.analysis.inlined import inlined
 from netra.analysis.serving.cache_state import Cache
 from netra.analysis.serving.engine_state import Limits, Record, Records
-from netra.analysis.serving.inlined import inlined
 from netra.analysis.serving.prefix_cache import give_back, hold, wanted
 from netra.analysis.serving.step_heap import entry, pop, push, remove, request_of, step_of
 

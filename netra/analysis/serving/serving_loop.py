@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from netra.analysis.inlined import fingerprint, inlined, loop
 from netra.analysis.serving import (
     autoscaling,
     cache_state,
@@ -23,7 +24,6 @@ from netra.analysis.serving.autoscaling import decide_scale
 from netra.analysis.serving.cache_state import Cache
 from netra.analysis.serving.engine import advance
 from netra.analysis.serving.engine_state import Limits, Scaling, State, Times
-from netra.analysis.serving.inlined import fingerprint, inlined, loop
 from netra.analysis.serving.routing import (
     drawn,
     least_loaded,

@@ -7,7 +7,7 @@ O(log n) to push and pop, O(n) to remove from the middle, which only a preemptio
 from __future__ import annotations
 
 from netra.analysis.compiled import Int64s
-from netra.analysis.serving.inlined import inlined
+from netra.analysis.inlined import inlined
 
 _REQUEST_BITS = 32
 _REQUEST_MASK = (1 << _REQUEST_BITS) - 1

@@ -7,8 +7,8 @@ that are not much longer than a bin.
 from __future__ import annotations
 
 from netra.analysis.compiled import Floats
+from netra.analysis.inlined import inlined
 from netra.analysis.serving.engine_state import Records
-from netra.analysis.serving.inlined import inlined
 
 
 @inlined

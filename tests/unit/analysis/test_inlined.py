@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from types import ModuleType
 
-from netra.analysis.serving.inlined import fingerprint
+from netra.analysis.inlined import fingerprint
 
 
 def module(source: str) -> ModuleType:
     made = ModuleType("made")
-    exec(f"from netra.analysis.serving.inlined import inlined\n{source}", vars(made))
+    exec(f"from netra.analysis.inlined import inlined\n{source}", vars(made))
     return made
 
 
