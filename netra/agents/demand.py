@@ -16,6 +16,7 @@ from netra.agents.profiling.sourced import Sourced
 from netra.analysis.demand.forecast import Forecast, forecast
 from netra.catalog.params import DemandParams
 from netra.errors import InsufficientData, StageCancelled
+from netra.reports.formatting import format_share
 from netra.schemas.report import Section
 
 #: The weekly season can be tested from this many days on.
@@ -179,8 +180,9 @@ def _says(
     )
     if scores.wape is not None and scores.naive_wape is not None:
         text += (
-            f" On the last {scores.origins} days such forecasts were off by {scores.wape:.1%} of"
-            f" demand (repeating the day before: {scores.naive_wape:.1%})."
+            f" On the last {scores.origins} days such forecasts were off by"
+            f" {format_share(scores.wape)} of"
+            f" demand (repeating the day before: {format_share(scores.naive_wape)})."
         )
     if not anchored:
         text += " The times have no calendar: the daily rhythm is the series' own, from its start."

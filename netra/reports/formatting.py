@@ -27,6 +27,11 @@ def format_value(value: float | None, unit: str) -> str:
     return sign + _magnitude(abs(value), unit)
 
 
+def format_share(value: float | None) -> str:
+    """A share of one as it stands in a sentence: `12.3 %`."""
+    return format_value(value, "share")
+
+
 def format_interval(low: float, high: float, unit: str) -> str:
     """Both ends, with the unit."""
     return f"{format_value(low, unit)} to {format_value(high, unit)}"

@@ -10,6 +10,7 @@ from netra.agents.forecasting.commitment_offer import LATER, METHOD, Sized
 from netra.agents.forecasting.series import Demand
 from netra.agents.profiling.sourced import LEVEL, Sourced
 from netra.catalog.params import CommitmentParams
+from netra.reports.formatting import format_share
 from netra.schemas.figure import Figure
 from netra.schemas.report import Change, Recommendation
 
@@ -110,16 +111,18 @@ def says(found: list[Sized], told: Told) -> str:
     text: list[str] = []
     for one in [one for one in found if one.committed is not None][:1]:
         held = (
-            f"between {one.interval.low:.1%} and {one.interval.high:.1%} by resampled days; "
+            f"between {format_share(one.interval.low)} and"
+            f" {format_share(one.interval.high)} by resampled days; "
             if one.interval
             else ""
         )
         text.append(
             f"At {one.offer.ratio:.0%} of the price on demand, commit to {one.committed:,.4g}"
             f" {told.unit}. Sized so on the first half of the days, it would have saved"
-            f" {one.saving:.1%} on the second half ({held}the plain quantile"
-            f" {one.by('quantile'):.1%}, the best in hindsight {one.by('hindsight'):.1%},"
-            f" sizing at the peak {one.by('peak'):.1%})."
+            f" {format_share(one.saving)} on the second half ({held}the plain quantile"
+            f" {format_share(one.by('quantile'))}, the best in hindsight"
+            f" {format_share(one.by('hindsight'))},"
+            f" sizing at the peak {format_share(one.by('peak'))})."
         )
     missing = [one for one in found if one.committed is None]
     if missing:

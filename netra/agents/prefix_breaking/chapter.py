@@ -15,7 +15,7 @@ from netra.agents.prefix_breaking.reading import Traffic
 from netra.agents.profiling.sourced import Sourced
 from netra.analysis.bootstrap import BootstrapInterval
 from netra.analysis.prefix_breaks import FIRST
-from netra.reports.formatting import format_value
+from netra.reports.formatting import format_share, format_value
 from netra.schemas.figure import Figure
 from netra.schemas.report import Chart, Section
 
@@ -65,7 +65,9 @@ class Findings:
     def method(self) -> str:
         text = METHOD.format(lifetime=_LIFETIME[self.ttl])
         if self.traffic.prompts.share < 1:
-            text += f"; on {self.traffic.prompts.share:.2%} of the sessions, drawn by hash"
+            text += (
+                f"; on {format_share(self.traffic.prompts.share)} of the sessions, drawn by hash"
+            )
         return text
 
 
@@ -140,7 +142,7 @@ def _says(f: Findings) -> str:
         worst = max(losing, key=lambda k: (k.usd or 0.0, k.tokens))
         share = worst.count / max(f.compared, 1)
         said = (
-            f"{share:.1%} of the prompts that follow another are like it but for what was"
+            f"{format_share(share)} of the prompts that follow another are like it but for what was"
             f" {_past(worst)}, mostly at block {worst.position:,.0f}: the same blocks come again"
             f" behind it and cannot be read from the cache, {format_value(worst.tokens, 'tokens')}"
         )
@@ -151,7 +153,8 @@ def _says(f: Findings) -> str:
     if f.chained and open_kinds:
         count = sum(k.count for k in open_kinds)
         said = (
-            f"{count / max(f.compared, 1):.1%} of the prompts that follow another differ from it"
+            f"{format_share(count / max(f.compared, 1))} of the prompts that follow"
+            " another differ from it"
             " before its end"
         )
         usd = [k.usd for k in open_kinds]

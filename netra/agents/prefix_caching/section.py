@@ -11,7 +11,7 @@ from netra.agents.prefix_caching.memory import KvMemory
 from netra.agents.prefix_caching.policies import NAMES, PolicyCurves
 from netra.agents.profiling.sourced import Sourced
 from netra.analysis.lru_curve import LruCurve
-from netra.reports.formatting import format_value
+from netra.reports.formatting import format_share, format_value
 from netra.schemas.figure import Figure
 from netra.schemas.report import Chart, Mark, Section
 
@@ -55,7 +55,7 @@ def section(of: Findings, places: Sequence[int]) -> Section:
 
 def _says(of: Findings) -> str:
     unlimited = of.curve.hit_ratio(of.curve.distinct)
-    said = f"No prefix cache can hit more than {unlimited:.1%} of the block references"
+    said = f"No prefix cache can hit more than {format_share(unlimited)} of the block references"
     if of.knee is None:
         return f"{said}; the LRU curve has no knee."
     size = f"{of.knee:,} blocks"
@@ -65,7 +65,7 @@ def _says(of: Findings) -> str:
             size += f", {of.memory.gib(of.knee):,.1f} GiB of KV memory for {of.memory.model}"
         size += ")"
     said += (
-        f"; LRU hits {of.curve.hit_ratio(of.knee):.1%} with {size},"
+        f"; LRU hits {format_share(of.curve.hit_ratio(of.knee))} with {size},"
         " the knee of its curve: beyond it more memory buys little"
     )
     best = _best_at_knee(of, of.knee) if of.found.sizes else ""
@@ -80,10 +80,12 @@ def _best_at_knee(of: Findings, knee: int) -> str:
     said: list[str] = []
     if len(real) > 1:
         best = max(real, key=lambda p: real[p])
-        others = ", ".join(f"{NAMES[p]} {r:.1%}" for p, r in real.items() if p != best)
-        said.append(f"of the policies to run {NAMES[best]} hits most ({real[best]:.1%}; {others})")
+        others = ", ".join(f"{NAMES[p]} {format_share(r)}" for p, r in real.items() if p != best)
+        said.append(
+            f"of the policies to run {NAMES[best]} hits most ({format_share(real[best])}; {others})"
+        )
     if "belady" in ratios:
-        said.append(f"no policy at all can hit more than {ratios['belady']:.1%}")
+        said.append(f"no policy at all can hit more than {format_share(ratios['belady'])}")
     text = " and ".join(said)
     return f"With that capacity {text}" if text else ""
 
@@ -122,13 +124,16 @@ def chart(of: Findings, places: Sequence[int]) -> Chart:
         line: dict[str, Any] = {"name": NAMES[policy], "x": of.found.sizes, "y": ratios}
         series.append(line | {"style": "dashed"} if policy == "belady" else line)
     unlimited = of.curve.hit_ratio(of.curve.distinct)
-    caption = f"No capacity hits more than {unlimited:.1%}: the rest are first references."
+    caption = (
+        f"No capacity hits more than {format_share(unlimited)}: the rest are first references."
+    )
     if alike := _alike(of.found.curves):
         caption += f" {alike} are the same line here."
     if of.found.curve_rate < 1:
         caption += (
-            f" LRU is exact; the other lines rest on {of.found.curve_rate:.2%} of the blocks"
-            f" (LRU on that sample is off by at most {of.found.curve_error:.2%} points)."
+            f" LRU is exact; the other lines rest on {format_share(of.found.curve_rate)}"
+            " of the blocks"
+            f" (LRU on that sample is off by at most {format_share(of.found.curve_error)} points)."
         )
     marks = () if of.knee is None else (Mark(axis="x", at=of.knee, label=_knee_label(of)),)
     return Chart(

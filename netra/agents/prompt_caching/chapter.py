@@ -17,7 +17,7 @@ from netra.agents.prompt_caching.learning import Learned, RuleCosts
 from netra.analysis.bootstrap import block_bootstrap
 from netra.analysis.write_rules import WAYS, WriteRule
 from netra.catalog.listed.caching import PROMPT_COLUMNS
-from netra.reports.formatting import format_value
+from netra.reports.formatting import format_share, format_value
 from netra.schemas.figure import Figure
 from netra.schemas.report import Chart, Mark, Section
 
@@ -174,7 +174,10 @@ def _rule_says(f: Findings, found: dict[str, Figure]) -> str:
     if (saving := found.get("rule_saving")) is None or f.learned.rule is None:
         return "Per-request rules were not tried: too few sessions' prompts could be kept."
     low, high = saving.interval or (0.0, 0.0)
-    worth = f"saves {saving.value:.2%} (between {low:.2%} and {high:.2%}) there"
+    worth = (
+        f"saves {format_share(saving.value)} (between {format_share(low)} and"
+        f" {format_share(high)}) there"
+    )
     verdict = "and is worth trying" if low > 0 else "and is not proposed: that may be nothing"
     return f"The best per-request rule, {rule_in_words(f.learned.rule)}, {worth}, {verdict}."
 
@@ -251,7 +254,9 @@ def _gaps_chart(g: Gaps) -> Chart:
             Mark(axis="x", at=3600, label="1 hour"),
         ),
         caption=(
-            f"{g.within_5m:.1%} of {g.n:,} requests come within 5 minutes of the one before,"
-            f" {g.within_1h:.1%} after that and within the hour, {g.later:.1%} later."
+            f"{format_share(g.within_5m)} of {g.n:,} requests come within 5 minutes of"
+            " the one before,"
+            f" {format_share(g.within_1h)} after that and within the hour,"
+            f" {format_share(g.later)} later."
         ),
     )
