@@ -40,7 +40,7 @@ from netra.analysis.serving.search.fleet_search import Found
 from netra.analysis.serving.search.limits import METRICS, Limit
 from netra.catalog.params.capacity import CapacityParams
 from netra.errors import InsufficientData
-from netra.schemas.report import Section
+from netra.schemas.report import Change, Section
 
 METHOD = (
     "the trace replayed through a simulation of vLLM v1's continuous batching for each fleet,"
@@ -195,6 +195,12 @@ def _answer(
 
 
 def _told(content: dict[str, Any], section: Section) -> dict[str, Any]:
+    if "vllm" in content:
+        changes = (
+            Change(kind="vllm", content=content["vllm"]["command"]),
+            Change(kind="kubernetes", content=content["kubernetes"]),
+        )
+        section = msgspec.structs.replace(section, changes=changes)
     return content | {"answer": section.says, "section": as_json(section)}
 
 

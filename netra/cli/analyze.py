@@ -18,9 +18,10 @@ from netra.agents.loading import load_agent
 from netra.catalog import agents
 from netra.catalog.supply import SupplyCatalog
 from netra.cli import output
-from netra.cli.content_view import render
+from netra.cli.finding_file import renderer_of, write_finding
 from netra.cli.output import emit, json_option
 from netra.cli.param_files import from_files
+from netra.cli.section_view import render_finding
 from netra.cli.values import Moment, value
 from netra.errors import InsufficientData, InvalidInput, Problem
 from netra.gpu_profiles.lazily import InstalledProfiles
@@ -41,6 +42,11 @@ _PATIENCE_S = 2.0
 )
 @click.option("--format", "trace_format", help="The file's format; by default it is detected.")
 @click.option("--start", type=Moment(), help="When a trace with relative times began.")
+@click.option(
+    "--out",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="Write what was found to this file, with charts: .html, .md or .json.",
+)
 @json_option
 def analyze(
     agent: str,
@@ -48,6 +54,7 @@ def analyze(
     params: tuple[str, ...],
     trace_format: str | None,
     start: datetime | None,
+    out: Path | None,
     as_json: bool,
 ) -> None:
     """Run AGENT on the events in FILE, in this process: nothing has to run, nothing is stored.
@@ -57,6 +64,8 @@ def analyze(
     Where a parameter is a JSON object or a trace (in a job, given inline), name a file that holds
     it: netra analyze serving-fit run.jsonl --param meta=run.meta.json --param gpu=h100
     """
+    if out is not None:
+        renderer_of(out)  # a file that cannot be written is said before, not after, the work
     spec = agents.get(agent)
     parsed = spec.parse_params(from_files(spec, _named(params, spec.params.files())))
     with _waiting(f"reading {file.name}") as context:
@@ -67,7 +76,9 @@ def analyze(
             content = load_agent(spec)(inputs, parsed, context).content
         except InsufficientData as e:
             content = {"status": "insufficient_data", "detail": e.detail, "needs": e.needs}
-    emit(content, as_json, render)
+    if out is not None:
+        write_finding(out, agent, file.name, content)
+    emit(content, as_json, render_finding)
 
 
 #: What the `netra` command finds here.

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
@@ -14,24 +16,26 @@ from netra.schemas.report import Report, Section
 
 def gist(report: Report) -> Group:
     """Everything in it stands in the report too."""
-    parts: list[RenderableType] = [Text(report.answer), "", _headline(report)]
+    parts: list[RenderableType] = [Text(report.answer), "", figures_table(report.headline)]
     if report.recommendations:
         parts += ["", _recommendations(report)]
     for section in report.sections:
-        parts += ["", _finding(section)]
+        parts += ["", finding(section)]
     return Group(*parts)
 
 
-def _finding(section: Section) -> Text:
+def finding(section: Section) -> Text:
+    """A chapter's title and what it says, with what it lacks."""
     said = Text.assemble((f"{section.title}: ", "bold"), section.says)
     if section.needs:
         said.append(f" Needs {', '.join(section.needs)}.", style="yellow")
     return said
 
 
-def _headline(report: Report) -> Table:
+def figures_table(figures: Sequence[Figure]) -> Table:
+    """Figures one a row."""
     shown = table("figure", "value", "interval", "n", right=("value", "n"))
-    for figure in report.headline:
+    for figure in figures:
         shown.add_row(figure.label, _value(figure), _interval(figure), _n(figure))
     return shown
 

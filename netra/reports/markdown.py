@@ -16,7 +16,7 @@ from netra.reports.formatting import (
 from netra.reports.read import as_figure, as_report
 from netra.reports.table import Table, cell_text, read_table
 from netra.schemas.figure import Figure
-from netra.schemas.report import Chart, Recommendation, Report, Section
+from netra.schemas.report import Change, Chart, Recommendation, Report, Section
 
 _SPECIAL = re.compile(r"([\\`*_\[\]<>|#~])")
 
@@ -103,14 +103,18 @@ def _recommendation(rec: Recommendation) -> list[str]:
     ):
         lines.append(f"- {name}: {figure_line(figure)}")
     lines += _list(rec.evidence)
-    fence = "`" * max(
-        3, 1 + max((len(m) for m in re.findall(r"`+", rec.change.content)), default=0)
-    )
-    lines += ["", f"{fence}{escape(rec.change.kind)}", rec.change.content, fence, ""]
+    lines += ["", *_fenced(rec.change), ""]
     for name, text in (("Roll back", rec.rollback), ("Risk", rec.risk), ("Effort", rec.effort)):
         if text:
             lines.append(f"- {name}: {escape(text)}")
     return lines
+
+
+def _fenced(change: Change) -> list[str]:
+    """The configuration between fences longer than any in it."""
+    inside = max((len(m) for m in re.findall(r"`+", change.content)), default=0)
+    fence = "`" * max(3, 1 + inside)
+    return [f"{fence}{escape(change.kind)}", change.content, fence]
 
 
 def _section(section: Section) -> list[str]:
@@ -124,6 +128,8 @@ def _section(section: Section) -> list[str]:
     for table in map(read_table, section.tables):
         if table is not None:
             lines += ["", *_table(table, "")]
+    for change in section.changes:
+        lines += ["", *_fenced(change)]
     named = _chart_lines(section.charts)
     return [*lines, "", *named] if named else lines
 

@@ -8,7 +8,7 @@ from netra.reports.formatting import status_text
 from netra.reports.markup import Markup, el
 from netra.reports.nested_html import table_html
 from netra.reports.table import read_table
-from netra.schemas.report import Section
+from netra.schemas.report import Change, Section
 
 
 def section_block(section: Section) -> Markup:
@@ -27,9 +27,20 @@ def section_block(section: Section) -> Markup:
         if section.figures
         else None,
         [el("div", table_html(t), class_="block") for t in tables],
+        [_change(c) for c in section.changes],
         class_="chapter",
         id=f"section-{section.id}",
         aria_labelledby=f"section-{section.id}-title",
+    )
+
+
+def _change(change: Change) -> Markup:
+    """Folded: long, and wanted only by who applies it."""
+    return el(
+        "details",
+        el("summary", f"How to apply it: {change.kind.replace('-', ' ')}"),
+        el("pre", el("code", change.content)),
+        class_="block more",
     )
 
 

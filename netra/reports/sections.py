@@ -89,8 +89,11 @@ def _small(figure: Figure) -> Markup:
     )
 
 
-def recommendations(report: Report) -> Markup:
+def recommendations(report: Report) -> Markup | None:
     if not report.recommendations:
+        if report.sections and not report.goal.get("items"):
+            # Nothing was to be changed: the chapters are the answer.
+            return None
         note = el("p", "No change is recommended. The answer above says why.", class_="muted")
         return _section("Recommendations", "recommendations", note)
     cards = [recommendation(r) for r in report.recommendations]

@@ -85,6 +85,8 @@ class Section(msgspec.Struct, frozen=True, kw_only=True):
     #: As `Sourced.table` makes them.
     tables: tuple[dict[str, Any], ...] = ()
     charts: tuple[Chart, ...] = ()
+    #: The configuration that applies what was found.
+    changes: tuple[Change, ...] = ()
 
 
 class Report(msgspec.Struct, frozen=True, kw_only=True):

@@ -51,12 +51,54 @@ def test_rows_that_repeat_an_event_id_are_counted_and_said(run: Run, tmp_path: P
     assert "note: 1 row repeats the event_id of an earlier row" in " ".join(result.stderr.split())
 
 
-def test_people_get_figures_and_tables(run: Run, trace: Path) -> None:
+def test_people_get_the_finding_its_figures_and_tables(run: Run, trace: Path) -> None:
     result = run(["analyze", "caching", str(trace), "--param", "capacities=2"])
     assert result.exit_code == 0, result.output
-    assert "Hit ratio of an LRU cache of 2 blocks" in result.stdout
-    assert "0.2857" in result.stdout
-    assert "block_tokens_seen" in result.stdout
+    said = " ".join(result.stdout.replace("\u00a0", " ").split())
+    assert said.startswith("Prefix caches: No prefix cache can hit more than 28.6 %")
+    assert "Hit ratio by capacity and eviction policy" in said
+    assert "S3-FIFO" in said
+
+
+def test_an_agent_without_a_chapter_shows_what_it_left(run: Run, trace: Path) -> None:
+    result = run(["analyze", "profile", str(trace)])
+    assert result.exit_code == 0, result.output
+    assert "Requests" in result.stdout
+
+
+class TestOut:
+    @pytest.mark.parametrize("ending", ["html", "md", "json"])
+    def test_the_finding_is_written_with_its_charts(
+        self, run: Run, trace: Path, tmp_path: Path, ending: str
+    ) -> None:
+        out = tmp_path / f"caches.{ending}"
+        result = run(["analyze", "caching", str(trace), "--out", str(out), "--json"])
+        assert result.exit_code == 0, result.output
+        written = out.read_text()
+        assert "Prefix caches" in written
+        assert "hit ratio by capacity and eviction policy" in written
+        assert ("<svg" in written) == (ending == "html")
+        assert "No change is recommended" not in written
+
+    def test_what_is_missing_is_written_too(self, run: Run, trace: Path, tmp_path: Path) -> None:
+        out = tmp_path / "money.md"
+        assert run(["analyze", "prompt-cache", str(trace), "--out", str(out)]).exit_code == 0
+        assert "needs model" in out.read_text()
+
+    @pytest.mark.parametrize(
+        ("agent", "out", "said"),
+        [
+            ("caching", "caches.pdf", ".html, .md, .json"),
+            ("profile", "profile.html", "is no chapter"),
+            ("caching", "no/such/folder/a.html", "cannot write"),
+        ],
+    )
+    def test_what_cannot_be_written_is_said(
+        self, run: Run, trace: Path, tmp_path: Path, agent: str, out: str, said: str
+    ) -> None:
+        result = run(["analyze", agent, str(trace), "--out", str(tmp_path / out)])
+        assert result.exit_code == 2
+        assert said in " ".join(result.stderr.split())
 
 
 def test_what_the_file_lacks_is_an_answer(run: Run, trace: Path) -> None:

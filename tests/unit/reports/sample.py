@@ -105,6 +105,7 @@ SECTIONS = (
                 "n": 3,
             },
         ),
+        changes=(Change(kind="vllm", content="vllm serve a-model # ```"),),
         charts=(
             Chart(
                 id="front",
