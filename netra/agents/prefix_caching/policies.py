@@ -54,7 +54,8 @@ class PolicyCurves:
         """On what the figures of `asked` rest where the trace was sampled, and how far off."""
         return (
             f"on {self.asked_rate:.2%} of the blocks, drawn by hash, in a cache scaled alike"
-            f" (SHARDS); LRU on that sample is off by at most {100 * self.asked_error:.2f} percentage points"
+            f" (SHARDS); LRU on that sample is off by at most {100 * self.asked_error:.2f}"
+            " percentage points"
         )
 
     def as_json(self) -> dict[str, Any]:

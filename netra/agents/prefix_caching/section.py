@@ -133,7 +133,8 @@ def chart(of: Findings, places: Sequence[int]) -> Chart:
         caption += (
             f" LRU is exact; the other lines rest on {format_share(of.found.curve_rate)}"
             " of the blocks"
-            f" (LRU on that sample is off by at most {100 * of.found.curve_error:.2f} percentage points)."
+            f" (LRU on that sample is off by at most {100 * of.found.curve_error:.2f}"
+            " percentage points)."
         )
     marks = () if of.knee is None else (Mark(axis="x", at=of.knee, label=_knee_label(of)),)
     return Chart(
