@@ -168,7 +168,10 @@ def test_agents_and_pipelines_are_those_of_the_catalog(http: httpx.Client) -> No
     pipelines = http.get("/api/v1/pipelines").json()["items"]
     assert "optimize" in [p["name"] for p in pipelines]
     stages = http.get("/api/v1/pipelines/optimize").json()["stages"]
-    assert stages[0] == {"name": "triage", "agent": "triage", "after": []}
+    assert stages[0] == {"name": "triage", "agent": "triage", "after": [], "optional": False}
+    assert [s["agent"] for s in stages if s["optional"]] == [
+        *("demand", "commitment", "serving-fit", "capacity"),
+    ]
     problem(http.get("/api/v1/pipelines/nope"), 404)
 
 
