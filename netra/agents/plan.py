@@ -20,7 +20,7 @@ from netra.agents.planning.changes import (
     prompt_title,
 )
 from netra.agents.planning.parts import Parts, split_traffic
-from netra.agents.planning.prompt_lever import apply_policy, choose_policy
+from netra.agents.planning.prompt_lever import Chosen, apply_policy, choose_policy
 from netra.agents.planning.savings import Part, cost_saving
 from netra.agents.planning.traffic import (
     OFFERED,
@@ -151,7 +151,7 @@ def _prompt_lever(planner: _Planner, baselines: list[Baseline]) -> dict[str, Any
     lever |= {
         "status": "proposed" if saves else "keep",
         "title": prompt_title(chosen.policy),
-        "reason": _prompt_reason(chosen.policy.default, chosen.totals, baselines, saves),
+        "reason": _prompt_reason(chosen, baselines, saves),
         "options": options,
         "groups": chosen.groups,
         "notes": chosen.notes + _left_out(traffic),
@@ -161,17 +161,23 @@ def _prompt_lever(planner: _Planner, baselines: list[Baseline]) -> dict[str, Any
     return lever | {"policy": chosen.policy.as_json() if saves else None}
 
 
-def _prompt_reason(
-    default: str, totals: Mapping[str, float], baselines: list[Baseline], saves: bool
-) -> str:
+def _prompt_reason(chosen: Chosen, baselines: list[Baseline], saves: bool) -> str:
     said = ", ".join(
-        f"{p.label} {format_value(totals[p.name], 'USD')}" for p in OFFERED if p.name in totals
+        f"{p.label} {format_value(chosen.totals[p.name], 'USD')}"
+        for p in OFFERED
+        if p.name in chosen.totals
     )
-    if not saves:
-        return f"Nothing beats what runs today on the fit part: {said}."
-    known = "" if not baselines[0].text else f" What runs today is not known: {baselines[0].why}."
-    label = next(p.label for p in OFFERED if p.name == default)
-    return f"The {label} costs least on the fit part: {said}.{known}"
+    part = f"on the fit part ({format_count(chosen.requests)} requests)"
+    unknown = f"What runs today is not known: {baselines[0].why}" if baselines[0].text else ""
+    label = next(p.label for p in OFFERED if p.name == chosen.policy.default)
+    if saves:
+        return f"The {label} costs least {part}: {said}.{f' {unknown}.' if unknown else ''}"
+    if unknown:
+        return (
+            f"If {baselines[0].text}, nothing costs less {part}: {said}. {unknown}; if something"
+            f" else runs, {label} costs less than that."
+        )
+    return f"Nothing beats what runs today {part}: {said}."
 
 
 def _no_prompt_lever(planner: _Planner) -> dict[str, Any]:

@@ -89,7 +89,9 @@ def _about(inputs: Inputs, triage: Mapping[str, Any]) -> list[str]:
     sessions = triage.get("sessions", {}).get("count") or 0
     events = f"{format_count(inputs.workload.events)} requests"
     if sessions:
-        events += f" in {format_count(sessions)} sessions"
+        events += f" in {format_count(sessions)} session{'s' if sessions != 1 else ''}"
+    if not inputs.workload.events and (made_of := inputs.upstream.get("demand", {}).get("made_of")):
+        events = str(made_of)
     lines = [f"Workload {inputs.workload.name}", events]
     if span.get("start") and span.get("end"):
         lines.append(f"{span['start'][:16].replace('T', ' ')} to "

@@ -25,6 +25,14 @@ from netra.schemas.goal import Goal
 _INPUT, _OUTPUT = RATE_NAMES.index("input"), RATE_NAMES.index("output")
 
 
+#: What figures of the profile are called where there is none.
+_LABELS = {
+    "cost_list": "Cost at list prices",
+    "cost_recorded": "Recorded cost",
+    "cost_per_day": "Cost per day",
+}
+
+
 @dataclass(frozen=True, kw_only=True)
 class Answer:
     """What can be said, as an item of the report's goal and as a sentence."""
@@ -111,8 +119,18 @@ def _forecast(
             )
         else:
             said.append("What happens to rate limits cannot be said: no busiest minute is known.")
+    if (ahead := _peak_ahead(inputs)) is not None and ahead.value is not None:
+        grown = _grown(ahead, growth, ahead.label)
+        figures += [ahead, grown]
+        said.append(
+            f"Demand is forecast to peak at {format_value(ahead.value, ahead.unit)} in its highest"
+            f" hour; with usage {signed(growth)} that is"
+            f" {format_value(grown.value, grown.unit)}."
+            if growth
+            else ""
+        )
     short = "insufficient_data" if needs else "answered"
-    says = " ".join(said) or "The workload cannot say what growth costs."
+    says = " ".join(s for s in said if s) or "The workload cannot say what growth costs."
     text = f"What happens if usage changes by {signed(growth)}"
     return Answer(
         status=short,
@@ -121,6 +139,12 @@ def _forecast(
         figures=tuple(figures),
         needs=tuple(dict.fromkeys(needs)),
     )
+
+
+def _peak_ahead(inputs: Inputs) -> Figure | None:
+    """The forecast's highest hour, where a stage before this one made a forecast."""
+    found = inputs.upstream.get("demand", {}).get("figures", {}).get("peak_ahead")
+    return msgspec.convert(found, Figure) if found else None
 
 
 def _cost_today(profile: Mapping[str, Any]) -> Figure:
@@ -297,5 +321,7 @@ def _evaluate_upgrade(
 def _profiled(profile: Mapping[str, Any], name: str, unit: str) -> Figure:
     found = profile.get("figures", {}).get(name)
     if found is None:
-        return missing("a profile stage in the pipeline", unit=unit, label=name.replace("_", " "))
+        # A profile that found nothing to count says what it lacks.
+        needs = profile.get("needs") or ("a profile stage in the pipeline",)
+        return missing(*needs, unit=unit, label=_LABELS.get(name, name.replace("_", " ")))
     return msgspec.convert(found, Figure)

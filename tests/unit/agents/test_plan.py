@@ -44,7 +44,15 @@ class TestTheRightPolicyIsFound:
         assert found.plan["policy"]["prompt_caching"] is None
         lever = found.lever()
         assert lever["status"] == "keep"
-        assert "Nothing beats what runs today" in lever["reason"]
+        # What runs today is not recorded: no claim about it.
+        assert lever["reason"].startswith("If prompts are not cached today, nothing costs less")
+        assert "(280 requests)" in lever["reason"]
+        assert "What runs today is not known" in lever["reason"]
+
+    def test_what_runs_today_is_named_only_where_it_is_known(self) -> None:
+        events = sessions(40, gap_us=MINUTE_US, repeats=False).in_order()
+        lever = plan(events, params={"plan": {"baseline": "none"}}).lever()
+        assert lever["reason"].startswith("Nothing beats what runs today on the fit part")
 
     def test_the_costs_are_those_of_the_price_list(self) -> None:
         # One session of 4 requests in the fit part, 20 minutes apart, and a late one after it.
