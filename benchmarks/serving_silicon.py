@@ -12,7 +12,8 @@ measured, and some do not. Predictions are of held-out configurations; the margi
 is the least with which, with 95 % confidence, no more than 10 % of picks break the limit in the
 training folds, where again each configuration is predicted without itself. Throughput: the pick's
 over the best that holds the limit, both as measured, mean over cases, 0 where nothing is picked.
-`picks_by_gpu`: each GPU is a case of its own.
+`picks_by_gpu`: each GPU is a case of its own. `frontier`: what any number of foretold deviations
+would have come to on the scored rows (z, share of violations, throughput); no rule may read it.
 """
 
 from __future__ import annotations
@@ -39,6 +40,8 @@ _LIMITS_MS = (10, 15, 20, 30, 50, 100)
 _LEAST_CANDIDATES = 5
 #: Of picks that break their limit.
 _VIOLATIONS = 0.10
+#: Margins of the frontier, in deviations.
+_MARGINS = tuple(round(0.1 * step, 1) for step in range(16))
 #: What the table of a simulator is compared on.
 _TABULATED = (
     ("meta-llama/Llama-3.1-70B", "h100", 2, "fp8"),
@@ -69,6 +72,7 @@ def silicon_accuracy() -> dict[str, Any]:
     folds %= _FOLDS
     corrected = raw.copy()
     cautious = {name: raw[:, 1].copy() for name in ("all", "by_gpu")}
+    deviation = np.empty(len(rows))
     throughput = _throughput(rows, ttft, tpot)
     for fold in range(_FOLDS):
         train, test = np.flatnonzero(folds != fold), np.flatnonzero(folds == fold)
@@ -80,6 +84,7 @@ def silicon_accuracy() -> dict[str, Any]:
             corrected[test, column] *= np.exp(fitted.log_factor(asked))
             inner[:, column] *= np.exp(fitted.left_out)
         # The last that was fitted is of times per output token.
+        deviation[test] = fitted.deviation(asked)
         learning = [rows[i] for i in train]
         for name in cautious:
             z = least_cautious(
@@ -91,7 +96,7 @@ def silicon_accuracy() -> dict[str, Any]:
                 measured_throughput=throughput[train],
                 violation_share=_VIOLATIONS,
             )
-            cautious[name][test] = corrected[test, 1] * np.exp(z * fitted.deviation(asked))
+            cautious[name][test] = corrected[test, 1] * np.exp(z * deviation[test])
     predicted = _throughput(rows, corrected[:, 0], corrected[:, 1])
     found: dict[str, Any] = {
         "rows": len(rows),
@@ -122,6 +127,16 @@ def silicon_accuracy() -> dict[str, Any]:
             )
             for safe, expected in ((times, predicted), (raw[:, 1], uncorrected))
         )
+        frontier: list[tuple[float, float, float]] = []
+        for z in _MARGINS:
+            at = outcome(
+                cases,
+                cautious=corrected[:, 1] * np.exp(z * deviation),
+                throughput=predicted,
+                measured=tpot,
+                measured_throughput=throughput,
+            )
+            frontier.append((z, round(at.violation_share, 4), round(at.throughput_of_oracle, 4)))
         figures = {
             "pick_violation_share": round(ours.violation_share, 4),
             "pick_throughput_of_oracle": round(ours.throughput_of_oracle, 4),
@@ -130,6 +145,7 @@ def silicon_accuracy() -> dict[str, Any]:
         beside = {
             "uncorrected_violation_share": round(theirs.violation_share, 4),
             "uncorrected_throughput_of_oracle": round(theirs.throughput_of_oracle, 4),
+            "frontier": frontier,
         }
         if name == "all":
             found |= figures | {"picks": detail | beside}

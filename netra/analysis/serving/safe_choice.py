@@ -48,6 +48,8 @@ class Outcome:
     throughput_of_oracle: float
     #: The same, where a pick over the limit counts as 0.
     throughput_held: float
+    #: The sum of the picks' throughput over the sum of the best, all cases.
+    throughput_of_sums: float
 
     @property
     def violation_share(self) -> float:
@@ -78,12 +80,14 @@ def outcome(
         measured_throughput: shape (n,).
     """
     picks = violations = 0
-    reached = held = 0.0
+    reached = held = taken = possible = 0.0
     for case in cases:
         pick = choose(case.rows, cautious, throughput, case.limit)
+        best = choose(case.rows, measured, measured_throughput, case.limit)
+        possible += float(measured_throughput[best])
         if pick < 0:
             continue
-        best = choose(case.rows, measured, measured_throughput, case.limit)
+        taken += float(measured_throughput[pick])
         share = float(measured_throughput[pick] / measured_throughput[best])
         picks += 1
         reached += share
@@ -98,6 +102,7 @@ def outcome(
         violations=violations,
         throughput_of_oracle=reached / count,
         throughput_held=held / count,
+        throughput_of_sums=taken / possible if possible else 0.0,
     )
 
 

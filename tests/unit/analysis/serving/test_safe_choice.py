@@ -33,6 +33,7 @@ def test_outcomes_by_hand() -> None:
     assert found.violation_share == 0.5
     assert found.throughput_of_oracle == pytest.approx((1.5 + 1.0 + 0.0) / 3)
     assert found.throughput_held == pytest.approx(1.0 / 3)
+    assert found.throughput_of_sums == pytest.approx((3.0 + 1.0) / (2.0 + 1.0 + 2.0))
 
 
 def world(seed: int) -> tuple[list[Case], dict[str, np.ndarray]]:
