@@ -304,6 +304,53 @@ def test_no_limit_is_refused() -> None:
         get("capacity").parse_params({"model": MODEL})
 
 
+@pytest.mark.parametrize(
+    ("given", "where"),
+    [
+        ({"max_num_batched_tokens": 1}, "max_num_batched_tokens"),
+        ({"max_num_batched_tokens": [16, 2048]}, "max_num_batched_tokens"),
+        ({"max_num_seqs": [64, 4096]}, "max_num_seqs"),
+        (
+            {"current": {"gpu": "l4", "replicas": 1, "max_num_batched_tokens": 8}},
+            "current.max_num_batched_tokens",
+        ),
+    ],
+)
+def test_batch_settings_with_which_no_server_starts_are_refused(
+    given: dict[str, Any], where: str
+) -> None:
+    with pytest.raises(InvalidInput) as caught:
+        get("capacity").parse_params({"model": MODEL, **QUICK, **LIMITS, **given})
+    assert [p.where.endswith(where) for p in caught.value.errors] == [True]
+
+
+def test_settings_that_go_with_one_another_are_tried_and_the_others_are_not() -> None:
+    given = {"max_num_seqs": [64, 4096], "max_num_batched_tokens": [2048, 8192]}
+    get("capacity").parse_params({"model": MODEL, **QUICK, **LIMITS, **given})
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        *({"max_num_seqs": n} for n in (0, 65_537, 100_000_000, [64, 100_000_000], [])),
+        {"max_num_batched_tokens": 1_048_577},
+        {"current": {"gpu": "l4", "replicas": 1, "max_num_seqs": 100_000_000}},
+        {"current": {"gpu": "l4", "replicas": 10**9}},
+        {"current": {"gpu": "l4", "replicas": 1, "usd_per_gpu_hour": float("inf")}},
+        *(
+            {name: value}
+            for value in (float("inf"), float("nan"), "inf", "nan")
+            for name in ("ttft_p95_ms", "margin", "startup_s", "memory_share", "level")
+        ),
+        {"gpu_usd_per_hour": {"l4": float("inf")}},
+        {"gpu_usd_per_hour": {"l4": float("nan")}},
+    ],
+)
+def test_numbers_beyond_all_measure_are_refused_before_any_work(given: dict[str, Any]) -> None:
+    with pytest.raises(InvalidInput):
+        get("capacity").parse_params({"model": MODEL, **QUICK, **LIMITS, **given})
+
+
 def test_a_saving_is_claimed_only_against_what_serves_today() -> None:
     today = {"gpu": "h100", "replicas": 6}
     content = run(inputs_of(traffic()), **LIMITS, current=today).content
