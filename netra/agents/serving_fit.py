@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import dataclasses
 import time
 from typing import Any
 
 import msgspec
+import numpy as np
 
 from netra.agents.base import Context, Inputs, StageResult
 from netra.agents.fitting.log_columns import ReadLog, batches_of, read_log
@@ -54,6 +56,7 @@ def run(inputs: Inputs, params: ServingFitParams, context: Context) -> StageResu
             fitted=_fitted_part(params, read, fitted.calibration.finished),
             predicts_other=other is not None,
             left_out=read.left_out,
+            disordered=read.disordered,
         ),
     )
     origin = fitted.deployment.steps.origin
@@ -65,6 +68,7 @@ def run(inputs: Inputs, params: ServingFitParams, context: Context) -> StageResu
         "data_parallel": origin.data,
         "requests": len(read.log),
         "left_out": read.left_out,
+        "disordered": read.disordered,
         "beyond_limit": read.beyond,
         "own_clock": read.own_clock,
         "calibration": calibration.as_json(),
@@ -77,7 +81,9 @@ def run(inputs: Inputs, params: ServingFitParams, context: Context) -> StageResu
 
 def _load_simulator(log: RunLog, deployment: Deployment) -> None:
     """Loads the compiled code, or compiles it where no cache of it can be kept: before the clock
-    of the fit starts."""
+    of the fit starts. One token fits any cache: what does not is said of the whole log."""
+    one = np.ones(len(log), np.int64)
+    log = dataclasses.replace(log, input_tokens=one, output_tokens=one)
     predict(log, with_kv_room(log, deployment, 1.0), default_adjustment(deployment))
 
 

@@ -32,6 +32,9 @@ class ReadLog:
     log: RunLog
     #: Events without token counts, or with a count of 0: nothing was served, or nobody knows what.
     left_out: int
+    #: Requests whose times cannot be, the last token before the first, say: they are load, and
+    #: neither fitted nor scored.
+    disordered: int
     #: Requests beyond the limit.
     beyond: int
     #: Whether the engine's own clock is known.
@@ -69,9 +72,11 @@ def read_log(batches: Iterable[pa.RecordBatch], limit: int) -> ReadLog:
         first_token_s=_after(queued_s, chosen["ttft_ms"]),
         last_token_s=_after(queued_s, chosen["latency_ms"]),
     )
+    read = log.first(limit)
     return ReadLog(
-        log=log.first(limit),
+        log=read.in_order(),
         left_out=len(served) - len(log),
+        disordered=int(np.count_nonzero(read.disordered)),
         beyond=max(0, len(log) - limit),
         own_clock=own_clock,
     )

@@ -64,6 +64,8 @@ class Told:
     #: Whether another run was predicted.
     predicts_other: bool
     left_out: int
+    #: Requests whose times cannot be.
+    disordered: int = 0
 
 
 def fit_section(fitted: FittedRun, told: Told) -> Section:
@@ -107,6 +109,11 @@ def _says(fitted: FittedRun, told: Told, scored: int) -> str:
     )
     if told.left_out:
         text += f" {told.left_out:,} events without tokens are left out, and their load with them."
+    if told.disordered:
+        text += (
+            f" {told.disordered:,} requests have tokens before their queue, or the last before the"
+            " first: they count as load, and are neither fitted nor scored."
+        )
     return text
 
 

@@ -148,7 +148,7 @@ def calibrate(
     """The most probable efficiencies of a deployment, given what is observed of a run on it.
 
     Raises:
-        InsufficientData: too few requests have times.
+        InsufficientData: too few requests have times, or no comparison with them is finite.
     """
     seen = observed.last_token & observed.first_token & observed.queued
     finished = int(np.count_nonzero(seen))
@@ -175,9 +175,15 @@ def calibrate(
         service = predict(log, with_kv_room(log, deployment, room), adjustment)
         return measured.residuals(service, prior.residual)
 
+    means = np.log([getattr(defaults, name, 1.0) for name in names])
+    if not bool(np.all(np.isfinite(residuals(means)))):
+        raise InsufficientData(
+            "the log's times cannot be compared with predicted ones",
+            needs=["queued, first-token and last-token times in that order, in seconds"],
+        )
     found = least_squares(
         residuals,
-        prior=np.log([getattr(defaults, name, 1.0) for name in names]),
+        prior=means,
         deviation=np.array(list(prior_deviations.values())),
         width=np.full(len(names), _WIDTH),
     )
@@ -282,7 +288,7 @@ class _Measured:
     first_token_s: Floats
     last_token_s: Floats
     tpot_s: Floats
-    #: Requests of more than one token whose first and last ones are seen.
+    #: Requests of more than one token whose first and last ones are seen, at different times.
     paced: Bools
 
     @classmethod
@@ -290,7 +296,7 @@ class _Measured:
         """The clocks agree when a request was queued at once: at the least difference."""
         seen = observed.queued
         start = float((log.queued_s[seen] - log.arrival_s[seen]).min()) + log.arrival_s[0]
-        both = observed.last_token & observed.first_token & (log.output_tokens > 1)
+        both = observed.last_token & observed.first_token & (log.tpot_s > 0)
         return cls(
             observed=observed,
             first_token_s=log.first_token_s - start,

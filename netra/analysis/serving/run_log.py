@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from typing import Any, cast
 
 import numpy as np
 
-from netra.analysis.compiled import Floats, Int64s
+from netra.analysis.compiled import Bools, Floats, Int64s
 from netra.errors import InvalidEvents, Problem
 
 _COUNTS = ("input_toks", "output_toks")
@@ -62,6 +63,25 @@ class RunLog:
         return RunLog(**columns)
 
     @property
+    def disordered(self) -> Bools:
+        """Requests whose tokens came before they were queued, or the last before the first: which
+        of the times is wrong, nobody knows."""
+        return (
+            (self.last_token_s < self.first_token_s)
+            | (self.first_token_s < self.queued_s)
+            | (self.last_token_s < self.queued_s)
+        )
+
+    def in_order(self) -> RunLog:
+        """The same requests, their load included; what is disordered has unknown times of tokens."""
+        wrong = self.disordered
+        return dataclasses.replace(
+            self,
+            first_token_s=np.where(wrong, np.nan, self.first_token_s),
+            last_token_s=np.where(wrong, np.nan, self.last_token_s),
+        )
+
+    @property
     def ttft_s(self) -> Floats:
         """From the queue to the first token."""
         return self.first_token_s - self.queued_s
@@ -79,7 +99,8 @@ class RunLog:
 
 
 def read_run_log(rows: Sequence[Mapping[str, Any]]) -> RunLog:
-    """The rows of a log, whose keys are those of vLLM's request statistics, ordered by arrival.
+    """The rows of a log, whose keys are those of vLLM's request statistics, ordered by arrival; times of
+    tokens that cannot be are unknown.
 
     Raises:
         InvalidEvents: a row has no arrival or no token counts, or they are not numbers.
@@ -106,7 +127,7 @@ def read_run_log(rows: Sequence[Mapping[str, Any]]) -> RunLog:
         scheduled_s=stamps["scheduled_ts"],
         first_token_s=stamps["first_token_ts"],
         last_token_s=stamps["last_token_ts"],
-    )
+    ).in_order()
 
 
 def _stamps(rows: Sequence[Mapping[str, Any]], name: str) -> Floats:

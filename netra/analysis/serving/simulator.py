@@ -243,7 +243,7 @@ def _check_requests(arrival: Floats, prompt: Int64s, output: Int64s, fleet: Flee
     if int(held.max()) > fleet.engine.kv_tokens:
         i = int(held.argmax())
         wrong = Problem(
-            where=f"request {i}",
+            where=f"request {i + 1} of {len(held)} by arrival",
             problem="needs more KV tokens than a rank has",
             got=int(held[i]),
             expected=f"at most {fleet.engine.kv_tokens}",

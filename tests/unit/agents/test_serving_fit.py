@@ -223,3 +223,35 @@ def test_requests_of_one_token_have_no_pace_and_no_figure_of_it(tmp_path: Path) 
     assert content["relative_error"]["tpot_mean"] is None
     section = msgspec.convert(content["section"], Section)
     assert [f.status for f in section.figures[:2]] == ["insufficient_data"] * 2
+
+
+def test_times_that_cannot_be_are_unknown_and_counted(tmp_path: Path) -> None:
+    rows = sorted(rows_of(RUN), key=lambda row: row["arrival_time"])
+    clean = fitted(written(tmp_path / "clean.jsonl", rows), RUN)
+    for row in (rows[7], rows[200]):
+        last = row["last_token_ts"]
+        row |= {"last_token_ts": row["first_token_ts"], "first_token_ts": last}
+    swapped = fitted(written(tmp_path / "swapped.jsonl", rows), RUN)
+    assert (clean["disordered"], swapped["disordered"]) == (0, 2)
+    assert (swapped["fitted_requests"], swapped["scored_with_times"]) == (149, 149)
+    assert swapped["relative_error"]["tpot_mean"] == pytest.approx(
+        clean["relative_error"]["tpot_mean"], abs=0.01
+    )
+    assert "2 requests have tokens before their queue" in swapped["section"]["says"]
+
+
+def test_all_tokens_at_once_are_no_pace(tmp_path: Path) -> None:
+    rows = rows_of(RUN)
+    rows[3]["last_token_ts"] = rows[3]["first_token_ts"]
+    content = fitted(written(tmp_path / "flat.jsonl", rows), RUN)
+    assert content["disordered"] == 0
+    assert abs(content["relative_error"]["tpot_mean"]) < 0.05
+
+
+def test_requests_that_do_not_fit_are_counted_over_the_whole_log() -> None:
+    with pytest.raises(InvalidInput, match=r"\d\d+ of 300 requests can never be served") as wrong:
+        fitted(shared_data(f"vllm-runs/{RUN}.jsonl"), RUN, num_gpu_blocks=50, block_size=16)
+    log, _ = load(RUN)
+    held = log.input_tokens + log.output_tokens - 1
+    assert wrong.value.errors[0].where == f"request {held.argmax() + 1} of 300 by arrival"
+    assert str(wrong.value).startswith(str(int((held > 800).sum())))
