@@ -73,7 +73,7 @@ class RunLog:
         )
 
     def in_order(self) -> RunLog:
-        """The same requests, their load included; what is disordered has unknown times of tokens."""
+        """The same requests, their load included; of the disordered, no time of a token."""
         wrong = self.disordered
         return dataclasses.replace(
             self,
@@ -99,8 +99,9 @@ class RunLog:
 
 
 def read_run_log(rows: Sequence[Mapping[str, Any]]) -> RunLog:
-    """The rows of a log, whose keys are those of vLLM's request statistics, ordered by arrival; times of
-    tokens that cannot be are unknown.
+    """The rows of a log, whose keys are those of vLLM's request statistics, ordered by arrival.
+
+    Times of tokens that cannot be are unknown.
 
     Raises:
         InvalidEvents: a row has no arrival or no token counts, or they are not numbers.
