@@ -58,8 +58,8 @@ class Chart(msgspec.Struct, frozen=True, kw_only=True):
     y_label: str
     #: `{"name": …, "x": [...], "y": [...]}`, and where known `"lower"` and `"upper"`: the ends of
     #: an interval, drawn as a band or as whiskers. `"style"`: `plain`, `dashed`, `band` (no line),
-    #: `dots` (no line), `point` (one labelled mark). Heatmap: `{"x": [...], "y": [...],
-    #: "z": [[...]]}`.
+    #: `dots` (no line), `point` (one labelled mark). `"names"`: what each point is.
+    #: Heatmap: `{"x": [...], "y": [...], "z": [[...]]}`.
     series: tuple[dict[str, Any], ...]
     #: `log` or `linear`.
     x_scale: str = "linear"

@@ -230,6 +230,9 @@ def _front_chart(of: Findings, best: Evaluation | None) -> Chart:
                 "name": _short(limit),
                 "x": [e.candidate.usd_per_hour for e in of.found.front],
                 "y": [e.values[i] / limit.seconds for e in of.found.front],
+                # Between two fleets there is none: no line joins them.
+                "style": "dots",
+                "names": [fleet_words(f) for f in of.content["front"]],
             }
         )
     marks = [Mark(axis="y", at=1.0, label="limit")]

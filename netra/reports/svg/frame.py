@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from netra.reports.formatting import SHARES
 from netra.reports.markup import Child, Markup, el
-from netra.reports.svg.scale import Scale
+from netra.reports.svg.scale import Log, Scale
 
 WIDTH = 560.0
 #: Width of a character of tick text, pixels; widths cannot be measured without a browser.
@@ -26,9 +26,9 @@ class Frame:
 
 def frame_for(y_texts: list[str], height: float = 300.0, *, x_title: bool = True) -> Frame:
     """Leaves room on the left for the longest tick text, and below for ticks and title."""
-    widest = max((len(text) for text in y_texts), default=0) * _CHAR
+    widest = max(map(_width, y_texts), default=0.0)
     return Frame(
-        left=min(max(30.0, widest + 12), WIDTH * 0.45),
+        left=min(max(30.0, widest + 14), WIDTH * 0.45),
         right=WIDTH - 18,
         top=22,
         bottom=height - (44 if x_title else 24),
@@ -68,7 +68,7 @@ def x_axis(frame: Frame, scale: Scale, title: str) -> list[Markup]:
         anchor, at = ("end", WIDTH - 1) if x + half > WIDTH else ("middle", x)
         parts.append(text(at, frame.bottom + 17, label, anchor))
     middle = (frame.left + frame.right) / 2
-    parts.append(text(middle, frame.bottom + 36, axis_title(title), "middle", "axis-title"))
+    parts.append(text(middle, frame.bottom + 36, _title(title, scale), "middle", "axis-title"))
     return parts
 
 
@@ -78,8 +78,21 @@ def y_axis(frame: Frame, scale: Scale, title: str) -> list[Markup]:
     for y, label in scale.ticks():
         parts.append(_line(frame.left, y, frame.right, y, "grid"))
         parts.append(text(frame.left - 7, y + 3.6, label, "end"))
-    parts.append(text(2, 11, axis_title(title), "start", "axis-title"))
+    parts.append(text(2, 11, _title(title, scale), "start", "axis-title"))
     return parts
+
+
+def _title(label: str, scale: Scale) -> str:
+    """The label; a reader who takes a logarithmic axis for a linear one misreads every slope."""
+    title = axis_title(label)
+    if not isinstance(scale, Log):
+        return title
+    return f"{title}, log scale" if title else "Log scale"
+
+
+def _width(label: str) -> float:
+    """Of tick text; a per-cent sign is as wide as two digits nearly."""
+    return (len(label) + 0.7 * label.count("%")) * _CHAR
 
 
 def _line(x1: float, y1: float, x2: float, y2: float, class_: str) -> Markup:

@@ -19,7 +19,7 @@ from netra.reports.svg.frame import (
 )
 from netra.reports.svg.marks import draw_marks, places
 from netra.reports.svg.scale import Scale
-from netra.reports.svg.series import Series, is_time, read_series
+from netra.reports.svg.series import Series, is_time, read_series, told_apart
 from netra.schemas.report import Chart
 
 #: With more points than this, only the line is drawn; the marks would hide it.
@@ -33,7 +33,7 @@ def draw_lines(chart: Chart, colours: dict[str, int]) -> Markup | None:
         return None
     # Steps are counts: their height is read from zero.
     frame, x, y = _axes(chart, series, zero=chart.kind == "step" and chart.y_scale == "linear")
-    drawn = [_draw_one(chart, s, frame, x, y, colours.get(s.name, 1)) for s in series]
+    drawn = [_draw_one(chart, s, frame, x, y, colours.get(s.name, 1)) for s in told_apart(series)]
     return svg(frame, chart.title, y_axis(frame, y, chart.y_label), drawn,
                draw_marks(chart.marks, frame, x, y), x_axis(frame, x, chart.x_label))  # fmt: skip
 
@@ -76,7 +76,8 @@ def _axes(chart: Chart, series: list[Series], *, zero: bool) -> tuple[Frame, Sca
     def y_scale(top: float, bottom: float) -> Scale:
         if chart.y_scale == "log" and not zero:
             return scales.log(values, bottom, top, unit=unit)
-        return scales.linear(values, bottom, top, zero=zero, unit=unit)
+        whole = chart.kind == "step" and scales.counts(values)
+        return scales.linear(values, bottom, top, zero=zero, unit=unit, whole=whole)
 
     frame = frame_for(tick_texts(y_scale(0, 1)))
     xs = [x for s in series for x in s.x] + places(chart.marks, "x")
@@ -89,7 +90,10 @@ def _axes(chart: Chart, series: list[Series], *, zero: bool) -> tuple[Frame, Sca
         x = scales.log(xs, frame.left, frame.right, unit=x_unit)
     else:
         # Not widened to round ends: the line may use the whole width.
-        x = scales.Linear(low=span[0], high=span[1], start=frame.left, end=frame.right, unit=x_unit)
+        x = scales.Linear(
+            low=span[0], high=span[1], start=frame.left, end=frame.right, unit=x_unit,
+            whole=scales.counts(xs),
+        )  # fmt: skip
     return frame, x, y_scale(frame.top, frame.bottom)
 
 
@@ -108,10 +112,11 @@ def _draw_one(
         parts.append(el("path", d=path, class_=f"line s{colour}{dashed}"))
     few = len(points) <= _MARKS_AT_MOST or s.style == "dots"
     radius = 2.6 if len(points) <= _MARKS_AT_MOST else 1.6
-    for (px, py), a, b in zip(points, s.x, s.y, strict=True):
+    for (px, py), a, b, name in zip(points, s.x, s.y, s.names, strict=True):
         if py is None or b is None:
             continue
         says = f"{s.name}: {_said(b, chart.y_label)} at {_said_x(a, chart)}"
+        says += f": {name}" if name else ""
         dot = el("circle", cx=px, cy=py, r=radius, class_=f"fill s{colour}") if few else None
         # A disc larger than the mark, unseen, so that the pointer need not be exact.
         hit = el("circle", el("title", says), cx=px, cy=py, r=7, class_="hit")

@@ -35,13 +35,15 @@ class Linear:
     start: float
     end: float
     unit: str = ""
+    #: Whether it counts: no tick between whole numbers.
+    whole: bool = False
 
     def at(self, value: float) -> float:
         share = (value - self.low) / (self.high - self.low)
         return self.start + share * (self.end - self.start)
 
     def ticks(self) -> list[tuple[float, str]]:
-        step = nice_step(self.high - self.low)
+        step = _step(self.high - self.low, whole=self.whole)
         first = math.ceil(self.low / step - 1e-9)
         last = math.floor(self.high / step + 1e-9)
         values = [i * step for i in range(first, last + 1)]
@@ -101,7 +103,13 @@ class Time:
 
 
 def linear(
-    values: Sequence[float], start: float, end: float, *, zero: bool = False, unit: str = ""
+    values: Sequence[float],
+    start: float,
+    end: float,
+    *,
+    zero: bool = False,
+    unit: str = "",
+    whole: bool = False,
 ) -> Linear:
     """A linear scale for these values, with round ends.
 
@@ -116,10 +124,10 @@ def linear(
     if low == high:
         pad = abs(low) * 0.1 or 1.0
         low, high = low - (pad if low else 0), high + pad
-    step = nice_step(high - low)
+    step = _step(high - low, whole=whole)
     low = math.floor(low / step + 1e-9) * step
     high = math.ceil(high / step - 1e-9) * step
-    return Linear(low=low, high=high, start=start, end=end, unit=unit)
+    return Linear(low=low, high=high, start=start, end=end, unit=unit, whole=whole)
 
 
 def log(values: Sequence[float], start: float, end: float, *, unit: str = "") -> Log | Linear:
@@ -130,6 +138,16 @@ def log(values: Sequence[float], start: float, end: float, *, unit: str = "") ->
     if high / low < 1.5:
         low, high = low / 1.5, high * 1.5
     return Log(low=low, high=high, start=start, end=end, unit=unit)
+
+
+def counts(values: Sequence[float]) -> bool:
+    """Whether all are whole numbers."""
+    return all(v == math.floor(v) for v in values)
+
+
+def _step(span: float, *, whole: bool) -> float:
+    step = nice_step(span)
+    return float(math.ceil(step)) if whole else step
 
 
 def nice_step(span: float, about: int = 5) -> float:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -22,6 +23,8 @@ class Series:
     x: tuple[float, ...]
     y: tuple[float | None, ...]
     style: str = "plain"
+    #: What each point is called; empty where it has no name.
+    names: tuple[str, ...] = ()
     #: Ends of each point's interval, where there are any.
     lower: tuple[float | None, ...] = ()
     upper: tuple[float | None, ...] = ()
@@ -61,9 +64,24 @@ def read_series(series: Sequence[Mapping[str, Any]]) -> list[Series]:
                 style=style if style in STYLES else "plain",
                 lower=_picked(one["lower"], keep) if one.get("lower") else (),
                 upper=_picked(one["upper"], keep) if one.get("upper") else (),
+                names=_names(one.get("names"), keep),
             )
         )
     return found
+
+
+def told_apart(series: Sequence[Series]) -> list[Series]:
+    """A line that runs where an earlier one does is dashed, so that both are seen."""
+    found: list[Series] = []
+    for one in series:
+        hidden = one.style == "plain" and any((s.x, s.y) == (one.x, one.y) for s in found)
+        found.append(dataclasses.replace(one, style="dashed") if hidden else one)
+    return found
+
+
+def _names(names: Sequence[Any] | None, keep: Sequence[int]) -> tuple[str, ...]:
+    names = names or ()
+    return tuple(str(names[j]) if j < len(names) else "" for j in keep)
 
 
 def _picked(values: Sequence[Any] | None, keep: Sequence[int]) -> tuple[float | None, ...]:

@@ -140,7 +140,75 @@ class TestMarks:
         labels = [e.text for e in of_class(parsed(it), "reference-label")]
         assert labels == ["now"]
 
+    @pytest.mark.parametrize("top", [0.5, 1.2, 5.0, 300.0])
+    def test_labels_of_close_levels_step_apart_and_keep_to_their_own_line(self, top: float) -> None:
+        root = parsed(
+            chart(
+                "line",
+                {"name": "a", "x": [0, 10], "y": [0.01, top]},
+                y_label="Used (share)",
+                y_scale="log",
+                marks=(
+                    Mark(axis="y", at=0.9, label="limit less margin"),
+                    Mark(axis="y", at=1.0, label="limit"),
+                ),
+            )
+        )
+        lines = sorted(float(e.get("y1", "nan")) for e in of_class(root, "reference"))
+        labels = {e.text: float(e.get("y", "nan")) for e in of_class(root, "reference-label")}
+        assert lines[1] - lines[0] < 14
+        assert abs(labels["limit"] - labels["limit less margin"]) >= 11
+        for text, own in (("limit", lines[0]), ("limit less margin", lines[1])):
+            assert abs(labels[text] - own) <= 12
+            assert not any(labels[text] - 9 < line < labels[text] for line in lines)
+
+    def test_a_level_keeps_clear_of_an_upright_label(self) -> None:
+        root = self.marked(
+            Mark(axis="x", at=10, label="chosen"), Mark(axis="y", at=2, label="limit")
+        )
+        upright, level = of_class(root, "reference-label")
+        assert upright.get("text-anchor") == "end"
+        assert level.get("text-anchor") == "start"
+
     def test_dots_have_no_line(self) -> None:
         root = parsed(chart("line", {"name": "a", "x": [1, 2], "y": [1, 2], "style": "dots"}))
         assert not of_class(root, "line")
         assert len(of_class(root, "fill")) == 2
+
+
+def test_a_point_says_its_name() -> None:
+    it = chart("line", {"name": "a", "x": [1, 2], "y": [3, 4], "names": ["2 x l4", "1 x h100"]})
+    titles = [e.text for e in parsed(it).iter("title")]
+    assert titles[1:] == ["a: 3 at 1: 2 x l4", "a: 4 at 2: 1 x h100"]
+
+
+def test_a_logarithmic_axis_says_so_and_a_linear_one_does_not() -> None:
+    it = chart("line", {"name": "a", "x": [1, 2], "y": [1, 100]}, y_label="Used (share)",
+               x_label="Cost", y_scale="log")  # fmt: skip
+    titles = [e.text for e in of_class(parsed(it), "axis-title")]
+    assert titles == ["Used, log scale", "Cost"]
+
+
+def test_ticks_in_per_cent_have_room() -> None:
+    it = chart("line", {"name": "a", "x": [1, 2], "y": [0.6, 2]}, y_label="Used (share)",
+               y_scale="log")  # fmt: skip
+    root = parsed(it)
+    at = next(float(e.get("x", "nan")) for e in of_class(root, "tick") if e.text == "200%")
+    # The widths of 11.5 px Helvetica, with some to spare: 6.7 a digit, 10.7 the sign.
+    assert at - (3 * 6.7 + 10.7) >= 2
+
+
+@pytest.mark.parametrize("most", [1, 2, 3, 4])
+def test_counts_have_no_tick_between_whole_numbers(most: int) -> None:
+    root = parsed(chart("step", {"name": "a", "x": [1, 2, 3], "y": [1, most, most]}))
+    ticks = [e.text for e in of_class(root, "tick")]
+    assert str(most) in ticks
+    assert not any("." in (t or "") for t in ticks)
+
+
+def test_a_line_upon_another_is_dashed() -> None:
+    same = {"x": [1, 2], "y": [3, 4]}
+    root = parsed(chart("step", {"name": "a", **same}, {"name": "b", **same}))
+    first, second = of_class(root, "line")
+    assert "dashed" not in first.get("class", "")
+    assert "dashed" in second.get("class", "")
