@@ -13,7 +13,7 @@ from netra.agents.base import Context, Inputs, StageResult
 from netra.agents.fitting.log_columns import ReadLog, batches_of, read_log
 from netra.agents.fitting.record import fitted_deployment, predicted_deployment
 from netra.agents.fitting.section import Told, fit_section
-from netra.analysis.serving.calibrated import calibration_of
+from netra.analysis.serving.calibrated import calibration_of, implausible
 from netra.analysis.serving.calibration import default_adjustment, predict, with_kv_room
 from netra.analysis.serving.deployment import Deployment
 from netra.analysis.serving.fit_report import fit_run
@@ -48,6 +48,7 @@ def run(inputs: Inputs, params: ServingFitParams, context: Context) -> StageResu
     )
     fit_s = time.perf_counter() - began
     calibration = calibration_of(fitted)
+    cannot_be = implausible(fitted.calibration.adjustment)
     section = fit_section(
         fitted,
         Told(
@@ -57,6 +58,7 @@ def run(inputs: Inputs, params: ServingFitParams, context: Context) -> StageResu
             predicts_other=other is not None,
             left_out=read.left_out,
             disordered=read.disordered,
+            implausible=tuple(cannot_be),
         ),
     )
     origin = fitted.deployment.steps.origin
@@ -71,7 +73,9 @@ def run(inputs: Inputs, params: ServingFitParams, context: Context) -> StageResu
         "disordered": read.disordered,
         "beyond_limit": read.beyond,
         "own_clock": read.own_clock,
-        "calibration": calibration.as_json(),
+        # What cannot be is nothing to build on: no search takes it along.
+        "calibration": None if cannot_be else calibration.as_json(),
+        "implausible": cannot_be,
         "figures": {f.label: msgspec.to_builtins(f) for f in section.figures},
         "section": msgspec.to_builtins(section),
     }

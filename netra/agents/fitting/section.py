@@ -66,6 +66,8 @@ class Told:
     left_out: int
     #: Requests whose times cannot be.
     disordered: int = 0
+    #: Fitted shares of published rates that no GPU reaches.
+    implausible: tuple[str, ...] = ()
 
 
 def fit_section(fitted: FittedRun, told: Told) -> Section:
@@ -113,6 +115,13 @@ def _says(fitted: FittedRun, told: Told, scored: int) -> str:
         text += (
             f" {told.disordered:,} requests have tokens before their queue, or the last before the"
             " first: they count as load, and are neither fitted nor scored."
+        )
+    if told.implausible:
+        values = asdict(fitted.calibration.adjustment)
+        named = ", ".join(f"{name} {values[name]:.2f}" for name in told.implausible)
+        text += (
+            f" Implausible: {named} of the published rate. The model, its format or the GPU is not"
+            " what the record says, so this calibration is not passed on."
         )
     return text
 

@@ -27,6 +27,10 @@ _PARTS = 5
 #: The least that errors are taken to be: as far as the simulator published with these logs is off
 #: in TPOT with kernels that were profiled on the very GPU (LLMServingSim 2.0).
 _LEAST_ERROR = 0.017
+#: The efficiencies that are shares of published rates, and the most that one can be: cards clock
+#: higher than their data sheets say, and caches spare memory, by a tenth or so.
+_SHARES: Final = ("weights", "products", "kv", "attention", "link")
+_MOST_SHARE = 1.15
 #: Root mean squares over two public runs on an RTX PRO 6000, each predicted from the other with the
 #: bandwidth of the link given, and over priors half and twice as wide as ours and moved ones
 #: (`benchmarks/serving_priors.py`); of TTFT as a share of the mean latency.
@@ -88,6 +92,13 @@ class EngineCalibration:
         except (KeyError, TypeError, ValueError) as e:
             wrong = Problem(where="calibration", problem=str(e), got=dict(found))
             raise InvalidInput("this is no calibration as serving-fit leaves it", [wrong]) from e
+
+
+def implausible(adjustment: Adjustment) -> list[str]:
+    """The efficiencies that exceed what can be: shares of a published rate well above one."""
+    if not isinstance(adjustment, Efficiencies):
+        return []
+    return [name for name in _SHARES if getattr(adjustment, name) > _MOST_SHARE]
 
 
 def calibration_of(fitted: FittedRun) -> EngineCalibration:

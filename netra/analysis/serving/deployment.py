@@ -127,6 +127,7 @@ def deployment_of(
             data=_count(kwargs, "data_parallel_size", 1),
         ),
     )
+    roofline.check_weights_fit()
     return Deployment(
         steps=roofline,
         engine=_engine(kwargs, roofline),

@@ -139,6 +139,20 @@ class Roofline:
             )
         return tokens
 
+    def check_weights_fit(self) -> None:
+        """Whatever a server is said to have done with its memory: weights are in it.
+
+        Raises:
+            InsufficientData: a GPU has less memory than its share of the weights.
+        """
+        if self._resident_bytes > self.gpu.memory_bytes:
+            raise InsufficientData(
+                f"{self.model.name} does not fit: its share of the weights is "
+                f"{self._resident_bytes / 1e9:.1f} GB, and {self.gpu.name} has "
+                f"{self.gpu.memory_bytes / 1e9:.1f} GB",
+                needs=["the model, its quantization, the GPU and how many that the engine had"],
+            )
+
     @property
     def _kv_shards(self) -> int:
         """Over how many GPUs the KV heads are spread; beyond their number they are repeated."""

@@ -11,11 +11,13 @@ import numpy as np
 import pytest
 
 from netra.agents.base import Inputs, QuietContext, WorkloadInfo
+from netra.agents.fitting.record import fitted_deployment
 from netra.agents.loading import load_agent
 from netra.analysis.serving.calibrated import EngineCalibration
 from netra.analysis.serving.fit_report import fit_run
 from netra.analysis.serving.step_source import StepTimes
 from netra.catalog.agents import get
+from netra.catalog.params import ServingFitParams
 from netra.catalog.supply import SupplyCatalog
 from netra.errors import InsufficientData, InvalidInput, NotFound
 from netra.ingest.read import events
@@ -255,3 +257,66 @@ def test_requests_that_do_not_fit_are_counted_over_the_whole_log() -> None:
     held = log.input_tokens + log.output_tokens - 1
     assert wrong.value.errors[0].where == f"request {held.argmax() + 1} of 300 by arrival"
     assert str(wrong.value).startswith(str(int((held > 800).sum())))
+
+
+def test_a_gpu_or_model_other_than_the_records_is_refused() -> None:
+    run = "rtx4090-llama-3.1-8b"
+    path = shared_data(f"vllm-runs/{run}.jsonl")
+    with pytest.raises(InvalidInput) as wrong:
+        fitted(path, run, gpu="h100")
+    (problem,) = wrong.value.errors
+    assert (problem.where, problem.got) == ("gpu", "h100")
+    assert problem.expected == "rtx4090 (NVIDIA GeForce RTX 4090)"
+    with pytest.raises(InvalidInput, match=r"Qwen/Qwen3-8B is not meta-llama/Llama-3\.1-8B"):
+        fitted(path, run, model="Qwen/Qwen3-8B")
+    crossed = meta_of(run) | {"model": "Qwen/Qwen3-8B"}
+    with pytest.raises(InvalidInput) as wrong:
+        fitted(path, run, meta=crossed)
+    assert wrong.value.errors[0].where == "engine_kwargs.model"
+    with pytest.raises(InvalidInput, match="no transfer between GPUs") as wrong:
+        fitted(
+            shared_data(f"vllm-runs/{RUN}.jsonl"),
+            RUN,
+            predict=[{"ts": "2026-01-01T00:00:00Z", "input_tokens": 9, "output_tokens": 9}],
+            predict_meta=meta_of(run),
+        )
+    assert wrong.value.errors[0].where == "predict_meta.hardware.device_name"
+
+
+@pytest.mark.parametrize(
+    "device",
+    [
+        "NVIDIA RTX PRO 6000 Blackwell Server Edition",
+        "NVIDIA RTX PRO 6000 Blackwell Max-Q Workstation Edition",
+        "NVIDIA RTX PRO 6000 Blackwell Workstation Edition",
+        "NVIDIA GH200 480GB",
+        "",
+        None,
+    ],
+)
+def test_a_device_that_is_not_known_or_the_same_never_refuses(device: str | None) -> None:
+    meta = meta_of(RUN) | {"hardware": {"device_name": device}}
+    params = get("serving-fit").parse_params({"meta": meta, "gpu": "rtxpro6000"})
+    assert isinstance(params, ServingFitParams)
+    assert fitted_deployment(params, None).steps.origin.gpu == "rtxpro6000"
+
+
+def test_weights_beyond_the_memory_are_refused_with_both_sizes() -> None:
+    run = "rtx4090-llama-3.1-8b"
+    meta = meta_of(run) | {"model": None}
+    meta["engine_kwargs"] |= {"model": "Qwen/Qwen3-32B"}
+    with pytest.raises(InsufficientData, match=r"6\d\.\d GB, and rtx4090 has 25\.3 GB"):
+        fitted(shared_data(f"vllm-runs/{run}.jsonl"), run, meta=meta)
+
+
+def test_shares_that_no_gpu_reaches_are_said_and_not_passed_on() -> None:
+    # The log of a model of 8 billion weights, said to be of one of 32.
+    meta = meta_of(RUN) | {"model": None}
+    meta["engine_kwargs"] |= {"model": "Qwen/Qwen3-32B"}
+    content = fitted(shared_data(f"vllm-runs/{RUN}.jsonl"), RUN, meta=meta)
+    assert "weights" in content["implausible"]
+    assert content["calibration"] is None
+    assert "Implausible: weights" in content["section"]["says"]
+    plain = fitted(shared_data(f"vllm-runs/{RUN}.jsonl"), RUN)
+    assert plain["implausible"] == []
+    assert "Implausible" not in plain["section"]["says"]
