@@ -42,7 +42,7 @@ def render_html(report: Report | Mapping[str, Any]) -> str:
             sections.headline(report),
             sections.goal(report),
             sections.recommendations(report),
-            [section_block(s) for s in report.sections],
+            [section_block(s, report.answer) for s in report.sections],
             sections.charts(report),
             sections.profile(report),
             sections.data_quality(report),

@@ -14,6 +14,7 @@ from netra.reports.formatting import (
     status_text,
 )
 from netra.reports.read import as_figure, as_report
+from netra.reports.section_html import said_in
 from netra.reports.table import Table, cell_text, read_table
 from netra.schemas.figure import Figure
 from netra.schemas.report import Change, Chart, Recommendation, Report, Section
@@ -37,7 +38,7 @@ def render_markdown(report: Report | Mapping[str, Any]) -> str:
         _list(report.headline),
         _goal(report),
         *[_recommendation(r) for r in report.recommendations],
-        *[_section(s) for s in report.sections],
+        *[_section(s, report.answer) for s in report.sections],
         _charts(report.charts),
         _open("The workload", report.profile),
         _open("What the workload records", report.data_quality),
@@ -117,12 +118,12 @@ def _fenced(change: Change) -> list[str]:
     return [f"{fence}{escape(change.kind)}", change.content, fence]
 
 
-def _section(section: Section) -> list[str]:
+def _section(section: Section, answer: str) -> list[str]:
     lines = [f"## {escape(section.title)}", ""]
     if section.status != "ok":
         lines.append(f"**{status_text(section.status)}**")
         lines += [f"- needs {escape(need)}" for need in section.needs]
-    if section.says:
+    if section.says and not said_in(section, answer):
         lines += [escape(section.says), ""]
     lines += _list(section.figures)
     for table in map(read_table, section.tables):

@@ -11,15 +11,20 @@ from netra.reports.table import read_table
 from netra.schemas.report import Change, Section
 
 
-def section_block(section: Section) -> Markup:
-    """The chapter; where nothing could be found out it says what is missing."""
+def section_block(section: Section, answer: str = "") -> Markup:
+    """The chapter; where nothing could be found out it says what is missing.
+
+    A finding that the report's answer holds word for word is not said again.
+    """
     tables = [t for t in map(read_table, section.tables) if t is not None]
     heading = el("h2", section.title, id=f"section-{section.id}-title")
     return el(
         "section",
         heading,
         _lacking(section) if section.status != "ok" else None,
-        el("p", section.says, class_="finding") if section.says else None,
+        el("p", section.says, class_="finding")
+        if section.says and not said_in(section, answer)
+        else None,
         el("div", [chart_block(c) for c in section.charts], class_="charts")
         if section.charts
         else None,
@@ -32,6 +37,11 @@ def section_block(section: Section) -> Markup:
         id=f"section-{section.id}",
         aria_labelledby=f"section-{section.id}-title",
     )
+
+
+def said_in(section: Section, answer: str) -> bool:
+    """Whether the answer at the top holds the finding as it is."""
+    return section.status == "ok" and section.says in answer
 
 
 def _change(change: Change) -> Markup:

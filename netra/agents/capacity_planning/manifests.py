@@ -46,9 +46,10 @@ def kubernetes(model: str, candidate: Candidate, flags: list[str]) -> str:
     """A Deployment of all replicas and a Service before them, as YAML."""
     name = re.sub(r"[^a-z0-9]+", "-", model.rpartition("/")[2].lower()).strip("-")[:40].strip("-")
     gpus = candidate.configuration.gpus
+    replicas = "replica" if candidate.replicas == 1 else "replicas"
     args = "\n".join(f'            - "{flag}"' for flag in [f"--model={model}", *flags])
     return f"""\
-# {candidate.replicas} replicas of {gpus} x {candidate.configuration.gpu}. Choose the nodes by a \
+# {candidate.replicas} {replicas} of {gpus} x {candidate.configuration.gpu}. Choose the nodes by a \
 nodeSelector or by taints.
 apiVersion: apps/v1
 kind: Deployment

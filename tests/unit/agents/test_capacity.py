@@ -15,12 +15,18 @@ import pytest
 import yaml
 
 from netra.agents.base import Inputs, QuietContext, StageResult, StepProfiles, WorkloadInfo
+from netra.agents.capacity_planning.hardware import find_hardware
+from netra.agents.capacity_planning.manifests import kubernetes
+from netra.agents.capacity_planning.requests import read_requests
+from netra.agents.capacity_planning.section import missed_words
 from netra.agents.loading import load_agent
 from netra.analysis.serving.calibrated import Calibrated
 from netra.analysis.serving.known import known_gpu, known_model
 from netra.analysis.serving.roofline import Parallelism, Roofline
+from netra.analysis.serving.search.configuration import Candidate, Configuration
 from netra.analysis.serving.step_source import StepTimes
 from netra.catalog.agents import get
+from netra.catalog.params.capacity import CapacityParams
 from netra.catalog.supply import SupplyCatalog
 from netra.errors import InsufficientData, InvalidInput, NotFound, Problem, StageCancelled
 from netra.schemas.goal import Goal
@@ -193,6 +199,20 @@ def test_flags_are_vllms_and_the_manifest_is_kubernetes(answer: dict[str, Any]) 
     assert re.fullmatch(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?", deployment["metadata"]["name"])
 
 
+def test_one_replica_is_singular_in_the_manifest() -> None:
+    configuration = _configuration()
+    for replicas, words in ((1, "# 1 replica of 1 x l4."), (2, "# 2 replicas of 1 x l4.")):
+        candidate = Candidate(configuration=configuration, replicas=replicas)
+        assert kubernetes(MODEL, candidate, []).startswith(words)
+
+
+def _configuration() -> Configuration:
+    params = get("capacity").parse_params({"model": MODEL, **QUICK, **LIMITS, "gpus": "l4"})
+    assert isinstance(params, CapacityParams)
+    trace = read_requests(inputs_of(traffic(100)), QuietContext(), []).trace
+    return find_hardware(params, trace, SUPPLY).configurations[0]
+
+
 def test_the_same_seed_gives_the_same_answer(answer: dict[str, Any]) -> None:
     again = run(inputs_of(traffic()), QuietContext(seed=5), **LIMITS, threads=1).content
     assert json.loads(msgspec.json.encode(again)) == answer
@@ -231,6 +251,26 @@ def test_limits_that_no_fleet_holds_are_an_answer() -> None:
     assert [m["limit"] for m in content["binding"]] == ["ttft_p95_ms"]
     assert "No fleet" in content["section"]["says"]
     assert "ttft p95" in content["section"]["says"]
+
+
+def test_a_miss_names_the_limit_that_was_given() -> None:
+    missed = {
+        "limit": "ttft_p95_ms", "value_ms": 819.0, "limit_ms": 700.0,
+        "less_margin_ms": 630.0, "over": 0.3,
+    }  # fmt: skip
+    said = missed_words(missed).replace("\u00a0", " ")
+    assert said == "ttft p95 is 819 ms, 30% over 630 ms (the limit of 700 ms less the margin)"
+    said = missed_words(missed | {"less_margin_ms": 700.0, "over": 0.17}).replace("\u00a0", " ")
+    assert said == "ttft p95 is 819 ms, 17% over the limit of 700 ms"
+
+
+def test_a_miss_by_far_is_a_factor() -> None:
+    missed = {
+        "limit": "ttft_p95_ms", "value_ms": 14_562.0, "limit_ms": 1.0,
+        "less_margin_ms": 0.9, "over": 16_179.0,
+    }  # fmt: skip
+    said = missed_words(missed).replace("\u00a0", " ")
+    assert said == "ttft p95 is 14.6 s, 14,562 times the limit of 1 ms"
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ import pytest
 
 from netra.errors import InvalidInput
 from netra.reports import render_html
-from netra.schemas.report import Report
+from netra.schemas.report import Report, Section
 from tests.unit.reports.sample import HOSTILE, METHODS, REPORT
 
 _VOID = {"meta", "br", "hr", "img", "link", "input"}
@@ -127,3 +127,15 @@ def test_what_is_not_a_report_is_refused() -> None:
     with pytest.raises(InvalidInput) as caught:
         render_html({"job_id": 3})
     assert "report" in caught.value.errors[0].where
+
+
+def test_a_finding_that_is_the_answer_is_said_once() -> None:
+    section = Section(id="capacity", title="Serving capacity", says="Two are enough.")
+    report = Report(job_id="j", answer="Two are enough.", headline=(), recommendations=(),
+                    profile={}, data_quality={}, method={}, sections=(section,))  # fmt: skip
+    assert render_html(report).count("Two are enough.") == 1
+    other = msgspec.structs.replace(report, answer="Something else.")
+    assert render_html(other).count("Two are enough.") == 1
+    lacking = msgspec.structs.replace(section, status="insufficient_data")
+    both = msgspec.structs.replace(report, sections=(lacking,))
+    assert render_html(both).count("Two are enough.") == 2

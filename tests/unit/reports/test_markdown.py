@@ -6,6 +6,7 @@ import msgspec
 
 from netra.reports import render_json, render_markdown
 from netra.reports.markdown import escape
+from netra.schemas.report import Report, Section
 from tests.unit.reports.sample import METHODS, REPORT
 
 
@@ -42,3 +43,15 @@ def test_json_round_trip() -> None:
     assert msgspec.json.decode(render_json(REPORT)) == msgspec.json.decode(
         msgspec.json.encode(REPORT)
     )
+
+
+def test_a_finding_that_is_the_answer_is_said_once() -> None:
+    section = Section(id="capacity", title="Serving capacity", says="Two are enough.")
+    report = Report(job_id="j", answer="Two are enough.", headline=(), recommendations=(),
+                    profile={}, data_quality={}, method={}, sections=(section,))  # fmt: skip
+    assert render_markdown(report).count("Two are enough.") == 1
+    other = msgspec.structs.replace(report, answer="Something else.")
+    assert render_markdown(other).count("Two are enough.") == 1
+    lacking = msgspec.structs.replace(section, status="insufficient_data")
+    both = msgspec.structs.replace(report, sections=(lacking,))
+    assert render_markdown(both).count("Two are enough.") == 2
