@@ -11,7 +11,7 @@ from netra.agents.fitting import fit_charts
 from netra.agents.profiling.sourced import Sourced
 from netra.analysis.serving.calibrated import EngineCalibration
 from netra.analysis.serving.calibration import KV_ROOM, default_adjustment
-from netra.analysis.serving.fit_report import FittedRun
+from netra.analysis.serving.fit_report import LEAST_FOR_P90, FittedRun
 from netra.analysis.serving.scaled import Factors
 from netra.schemas.figure import Figure
 from netra.schemas.report import Section
@@ -81,7 +81,7 @@ def fit_section(fitted: FittedRun, told: Told) -> Section:
             id=ID,
             title=title,
             says=f"Fitted to {told.fitted}, but no request of the rest has times: nothing shows how"
-            " good the fit is.",
+            " good the fit is." + _implausible(fitted, told),
             status="insufficient_data",
             needs=("queued, first-token and last-token times of requests that were not fitted",),
             tables=(table,),
@@ -116,14 +116,18 @@ def _says(fitted: FittedRun, told: Told, scored: int) -> str:
             f" {told.disordered:,} requests have tokens before their queue, or the last before the"
             " first: they count as load, and are neither fitted nor scored."
         )
-    if told.implausible:
-        values = asdict(fitted.calibration.adjustment)
-        named = ", ".join(f"{name} {values[name]:.2f}" for name in told.implausible)
-        text += (
-            f" Implausible: {named} of the published rate. The model, its format or the GPU is not"
-            " what the record says, so this calibration is not passed on."
-        )
-    return text
+    return text + _implausible(fitted, told)
+
+
+def _implausible(fitted: FittedRun, told: Told) -> str:
+    if not told.implausible:
+        return ""
+    values = asdict(fitted.calibration.adjustment)
+    named = ", ".join(f"{name} {values[name]:.2f}" for name in told.implausible)
+    return (
+        f" Implausible: {named} of the published rate. The model, its format or the GPU is not"
+        " what the record says, so this calibration is not passed on."
+    )
 
 
 def _listed(errors: dict[str, float | None]) -> str:
@@ -144,11 +148,20 @@ def _figures(fitted: FittedRun, sourced: Sourced, scored: int) -> list[Figure]:
             (f"The same, carrying the past forward: {label}", carried[name], _CARRIED),
         ):
             if error is None:
-                needs = ["requests of more than one output token that were not fitted"]
+                needs = [_needed(name, scored)]
                 found.append(sourced.missing(said, "share", needs, *_COLUMNS))
             else:
                 found.append(sourced.exact(said, error, "share", scored, method, *_COLUMNS))
     return found
+
+
+def _needed(name: str, scored: int) -> str:
+    if name == "ttft_p90" and scored < LEAST_FOR_P90:
+        return (
+            f"at least {LEAST_FOR_P90} requests with times that were not fitted, for a 90th"
+            f" percentile; there are {scored}"
+        )
+    return "requests of more than one output token that were not fitted"
 
 
 def _errors(fitted: FittedRun, sourced: Sourced, scored: int) -> dict[str, Any]:

@@ -102,7 +102,9 @@ def implausible(adjustment: Adjustment) -> list[str]:
 
 
 def calibration_of(fitted: FittedRun) -> EngineCalibration:
-    """What there is to take along of a fit that was scored."""
+    """What there is to take along of a fit that was scored: of the log that was fitted, whatever
+    was predicted from it."""
+    fitted = fitted.own or fitted
     deployment = fitted.deployment
     origin = deployment.steps.origin
     stated = None

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 
 from netra.analysis.compiled import Bools, Floats
+from netra.analysis.percentiles import needed
 from netra.analysis.serving.calibration import (
     PRIOR,
     Calibration,
@@ -25,6 +27,9 @@ from netra.analysis.serving.deployment import Adjustment, Deployment
 from netra.analysis.serving.run_log import RunLog
 from netra.analysis.serving.simulator import Service
 from netra.errors import InvalidInput
+
+#: Of fewer requests a 90th percentile has no interval: it is not known.
+LEAST_FOR_P90: Final = needed(0.9)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -65,6 +70,8 @@ class FittedRun:
     predicted: Summary
     measured: Summary
     carried: Summary
+    #: Where another run was predicted: the fitted run with the part of it that was held out.
+    own: FittedRun | None = None
 
     @property
     def relative_error(self) -> dict[str, float | None]:
@@ -135,15 +142,28 @@ def fit_run(
         observed = observed_until_completion(log, until_completion)
         scored = ~observed.last_token
     calibration = calibrate(log, deployment, observed, prior)
-    adjustment = calibration.adjustment
     carried = _summary(log.tpot_s, log.latency_s, log.ttft_s, _carried(observed))
-    if other is not None:
-        target_log, target = other
-        adjustment = transferred(adjustment, source=deployment, target=target)
-        log, deployment = target_log, with_kv_room(target_log, target, 1.0)
-        scored = np.ones(len(log), np.bool_)
-    else:
-        deployment = with_kv_room(log, deployment, calibration.kv_room)
+    roomy = with_kv_room(log, deployment, calibration.kv_room)
+    if other is None:
+        return _scored(log, roomy, calibration, calibration.adjustment, scored, carried)
+    target_log, target = other
+    adjustment = transferred(calibration.adjustment, source=deployment, target=target)
+    own = _scored(log, roomy, calibration, calibration.adjustment, scored, carried)
+    target = with_kv_room(target_log, target, 1.0)
+    everything = np.ones(len(target_log), np.bool_)
+    found = _scored(target_log, target, calibration, adjustment, everything, carried)
+    return dataclasses.replace(found, own=own)
+
+
+def _scored(
+    log: RunLog,
+    deployment: Deployment,
+    calibration: Calibration,
+    adjustment: Adjustment,
+    scored: Bools,
+    carried: Summary,
+) -> FittedRun:
+    """What is predicted of a run, beside what its log says."""
     service = predict(log, deployment, adjustment)
     known = scored & np.isfinite(log.latency_s) & np.isfinite(log.ttft_s)
     return FittedRun(
@@ -177,11 +197,11 @@ def _carried(observed: Observed) -> Bools:
 
 def _summary(tpot_s: Floats, latency_s: Floats, ttft_s: Floats, chosen: Bools) -> Summary:
     paces = tpot_s[chosen & np.isfinite(tpot_s)]
-    some = bool(chosen.any())
+    count = int(np.count_nonzero(chosen))
     return Summary(
         tpot_mean=float(paces.mean()) if len(paces) else np.nan,
-        latency_mean=float(latency_s[chosen].mean()) if some else np.nan,
-        ttft_p90=float(np.percentile(ttft_s[chosen], 90)) if some else np.nan,
+        latency_mean=float(latency_s[chosen].mean()) if count else np.nan,
+        ttft_p90=float(np.percentile(ttft_s[chosen], 90)) if count >= LEAST_FOR_P90 else np.nan,
     )
 
 

@@ -320,3 +320,17 @@ def test_shares_that_no_gpu_reaches_are_said_and_not_passed_on() -> None:
     plain = fitted(shared_data(f"vllm-runs/{RUN}.jsonl"), RUN)
     assert plain["implausible"] == []
     assert "Implausible" not in plain["section"]["says"]
+
+
+def test_a_percentile_of_one_request_is_withheld_and_its_mean_is_not() -> None:
+    content = fitted(shared_data(f"vllm-runs/{RUN}.jsonl"), RUN, split=0.999)
+    assert content["scored_requests"] == 1
+    assert set(content["relative_error"]) == {"tpot_mean", "latency_mean", "ttft_p90"}
+    assert content["relative_error"]["ttft_p90"] is None
+    assert content["predicted"]["ttft_p90"] is None
+    assert content["ttft_p90_error_of_mean_latency"] is None
+    assert content["relative_error"]["latency_mean"] is not None
+    section = msgspec.convert(content["section"], Section)
+    assert section.figures[4].status == "insufficient_data"
+    assert "at least 29 requests" in section.figures[4].needs[0]
+    assert "TTFT p90" not in section.says.split("Carrying")[0]

@@ -20,6 +20,7 @@ from netra.analysis.serving.roofline import Efficiencies, Parallelism, Roofline
 from netra.analysis.serving.scaled import Factors
 from netra.analysis.serving.step_source import ErrorBand
 from netra.errors import InvalidInput
+from tests.unit.analysis.serving.runs import LINK_GBS, PAIRS, load
 from tests.unit.analysis.serving.test_calibration import TRUTH, made_log, one_gpu
 from tests.unit.analysis.serving.test_scaled import Profile
 
@@ -79,6 +80,15 @@ def test_the_error_is_that_of_what_was_not_fitted(fitted: FittedRun) -> None:
     twice = dataclasses.replace(log, last_token_s=log.last_token_s + log.tpot_s * 500)
     worse = calibration_of(dataclasses.replace(fitted, log=twice)).error
     assert worse.tpot > 10 * error.tpot
+
+
+def test_the_error_stays_that_of_the_fitted_log_when_another_run_is_predicted() -> None:
+    source, target = PAIRS[0]
+    alone = calibration_of(fit_run(*load(source, LINK_GBS)))
+    both = fit_run(*load(source, LINK_GBS), other=load(target, LINK_GBS))
+    assert calibration_of(both) == alone
+    assert both.deployment.steps.origin.model == "Qwen/Qwen3-32B"
+    assert "150 requests of this log" in alone.error.basis
 
 
 def test_where_nothing_was_scored_the_error_is_that_of_other_runs(fitted: FittedRun) -> None:
