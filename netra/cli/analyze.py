@@ -100,10 +100,10 @@ def _named(given: Iterable[str], files: Container[str] = ()) -> dict[str, Any]:
     return found
 
 
-def _say_repeated(rows: int) -> None:
+def _say_repeated(rows: int, what: str = "event_id") -> None:
     said = "row repeats" if rows == 1 else "rows repeat"
     output.stderr().print(
-        f"note: {output.count(rows)} {said} the event_id of an earlier row and"
+        f"note: {output.count(rows)} {said} the {what} of an earlier row and"
         f" {'was' if rows == 1 else 'were'} left out, as an import would"
     )
 
@@ -120,7 +120,9 @@ def _inputs(
                 f"agent {spec.name!r} reads requests, and {file.name} is a demand series",
                 [Problem(where="FILE", problem="holds rates, no requests", got=file.name)],
             )
-        series, points = demand(file, trace_format, start)
+        series, points = demand(
+            file, trace_format, start, repeated=lambda n: _say_repeated(n, "series and time")
+        )
         return Inputs(
             job_id="",
             workload=WorkloadInfo(id=file.name, name=file.name, anchored=series.anchored, events=0),

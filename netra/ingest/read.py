@@ -87,9 +87,17 @@ def looked_at(path: Path, format: str | None = None, start: datetime | None = No
 
 
 def demand(
-    path: Path, format: str | None = None, start: datetime | None = None
+    path: Path,
+    format: str | None = None,
+    start: datetime | None = None,
+    *,
+    repeated: Callable[[int], None] | None = None,
 ) -> tuple[TraceInfo, Callable[[], Iterator[pa.RecordBatch]]]:
     """The file's demand points, as `store.demand.stream` gives them once they are ingested.
+
+    Args:
+        repeated: told how many rows were left out, if any were: the first row of a series and time
+            counts, whatever rate the others hold.
 
     Raises:
         InvalidInput, InvalidEvents: see `Trace`.
@@ -98,6 +106,8 @@ def demand(
     table = pa.Table.from_batches(list(batches), DEMAND_TRACE_SCHEMA)
     first = _first_of_each(table["point_id"])
     if first is not None:
+        if repeated is not None:
+            repeated(table.num_rows - len(first))
         table = table.take(pa.array(first))
     table = table.sort_by([("ts", "ascending"), ("row", "ascending")])
 

@@ -83,3 +83,12 @@ def test_real_series() -> None:
     info, stream = read.demand(shared_data("demand-m-small.parquet"))
     assert (info.format, info.anchored) == ("demand-parquet", False)
     assert sum(batch.num_rows for batch in stream()) == 86_688
+
+
+def test_a_second_rate_at_a_time_is_left_out_and_told(tmp_path: Path) -> None:
+    file = tmp_path / "d.csv"
+    file.write_text("t,client,rate\n0,a,1\n600,a,2\n600,a,9\n")
+    told: list[int] = []
+    _, stream = read.demand(file, repeated=told.append)
+    assert told == [1]
+    assert [r for batch in stream() for r in batch["rate"].to_pylist()] == [1.0, 2.0]
