@@ -48,7 +48,7 @@ def figures_of(found: list[Sized], told: Told) -> dict[str, Figure]:
     figures: dict[str, Figure] = {}
     for i, one in enumerate(found):
         name = f"{one.offer.name} at {one.offer.ratio:g}"
-        label = f"Commit to, {name} of the price on demand"
+        label = f"Commit to (for {name} of the price on demand)"
         if one.committed is None:
             figures[f"committed_{i}"] = told.sourced.missing(
                 label, told.unit, one.needs, *told.demand.columns
@@ -72,6 +72,16 @@ def figures_of(found: list[Sized], told: Told) -> dict[str, Figure]:
                 LATER,
                 told,
                 (one.interval.low, one.interval.high) if one.interval else None,
+                n=one.test.windows if one.test else None,
+            )
+        if one.test is not None:
+            figures[f"tested_{i}"] = _figure(
+                f"Level that the saving was tested with, {name}",
+                float(one.test.committed[0]),
+                told.unit,
+                f"sized on the first half of the days only; {METHOD}",
+                told,
+                n=one.test.cut,
             )
         if one.regret is not None:
             figures[f"regret_{i}"] = _figure(
@@ -93,6 +103,7 @@ def _figure(
     method: str,
     told: Told,
     interval: tuple[float, float] | None = None,
+    n: int | None = None,
 ) -> Figure:
     return Figure(
         label=label,
@@ -100,7 +111,7 @@ def _figure(
         unit=unit,
         interval=interval,
         level=LEVEL,
-        n=told.demand.n,
+        n=told.demand.n if n is None else n,
         method=method,
         source=told.sourced.source(told.demand.columns),
     )
@@ -160,7 +171,9 @@ def recommendation(one: Sized, told: Told) -> Recommendation | None:
             told,
             (share[0] * on_demand, share[1] * on_demand),
         ),
-        backtest=_figure("Saved on later days", one.saving, "share", LATER, told, share),
+        backtest=_figure(
+            "Saved on later days", one.saving, "share", LATER, told, share, n=one.test.windows
+        ),
         evidence=(_figure("Level to commit to", one.committed or 0.0, told.unit, METHOD, told),),
         change=Change(
             kind="json",

@@ -25,6 +25,8 @@ class Charged:
 
     #: Windows in the first part.
     cut: int
+    #: Windows in the second part, which were charged.
+    windows: int
     committed: Floats
     by_quantile: Floats
     by_peak: Floats
@@ -99,6 +101,7 @@ def charged_later(demand: Floats, windows_per_day: int, ratio: float) -> Charged
     }
     return Charged(
         cut=cut,
+        windows=after.shape[1],
         **levels,
         **costs,
         on_demand=after.mean(axis=1),
