@@ -13,7 +13,7 @@ from netra.agents.forecasting.demand_charts import demand_charts
 from netra.agents.forecasting.demand_figures import METHOD, Scores, demand_figures, score
 from netra.agents.forecasting.series import Demand, read
 from netra.agents.profiling.sourced import Sourced
-from netra.analysis.demand.forecast import Forecast, forecast
+from netra.analysis.demand.forecast import MOST_ORIGINS, Forecast, forecast
 from netra.catalog.params import DemandParams
 from netra.errors import InsufficientData, StageCancelled
 from netra.reports.formatting import format_share
@@ -148,7 +148,7 @@ def _table(
     ]
     return sourced.table(
         "demand-series",
-        f"The {len(rows)} largest series",
+        "The largest series",
         (
             ("series", ""),
             ("so far", demand.unit),
@@ -159,8 +159,9 @@ def _table(
         ),
         rows,
         n=demand.n,
-        method="means; errors (WAPE) on past days of the combination and of seasonal-naive, by"
-        f" which one was chosen: {METHOD}",
+        method="means; errors (WAPE) of the combination and of seasonal-naive on all past days that"
+        f" were tried (up to {MOST_ORIGINS}), by which one was chosen; the figures' errors are of"
+        f" the last {SCORED} days, the choice made anew on each: {METHOD}",
         reads=demand.columns,
     )
 
@@ -175,12 +176,13 @@ def _says(
     mean = float(total.point[-1, 0].mean())
     text = (
         f"Over the next {params.horizon_hours} h demand is forecast at {mean:,.4g}"
-        f" {demand.unit} on average, between {float(total.low[-1, 0].mean()):,.4g} and"
-        f" {float(total.high[-1, 0].mean()):,.4g} hour by hour at {params.level:.0%}."
+        f" {demand.unit} on average; the {params.level:.0%} intervals of its windows reach from"
+        f" {float(total.low[-1, 0].mean()):,.4g} to {float(total.high[-1, 0].mean()):,.4g} on"
+        " average."
     )
     if scores.wape is not None and scores.naive_wape is not None:
         text += (
-            f" On the last {scores.origins} days such forecasts were off by"
+            f" On the last {scores.origins} days forecasts made in this way were off by"
             f" {format_share(scores.wape)} of"
             f" demand (repeating the day before: {format_share(scores.naive_wape)})."
         )

@@ -90,8 +90,10 @@ def demand_figures(
         ),
     ):
         method = (
-            "rolling origins a season apart, each forecast from what lay before it; sum of absolute"
-            " errors / sum of actuals (coverage: share of values, series weighted by volume)"
+            "rolling origins a season apart, each forecast from what lay before it, combination or"
+            " seasonal-naive chosen anew at each: the error of the procedure, not of the model"
+            " chosen last; sum of absolute errors / sum of actuals (coverage: share of values,"
+            " series weighted by volume)"
         )
         if value is None:
             need = "past days after the first four, with demand in them"
