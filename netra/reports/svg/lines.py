@@ -34,8 +34,9 @@ def draw_lines(chart: Chart, colours: dict[str, int]) -> Markup | None:
     # Steps are counts: their height is read from zero.
     frame, x, y = _axes(chart, series, zero=chart.kind == "step" and chart.y_scale == "linear")
     drawn = [_draw_one(chart, s, frame, x, y, colours.get(s.name, 1)) for s in told_apart(series)]
-    return svg(frame, chart.title, y_axis(frame, y, chart.y_label), drawn,
-               draw_marks(chart.marks, frame, x, y), x_axis(frame, x, chart.x_label))  # fmt: skip
+    lines, labels = draw_marks(chart.marks, frame, x, y)
+    return svg(frame, chart.title, y_axis(frame, y, chart.y_label), lines, drawn, labels,
+               x_axis(frame, x, chart.x_label))  # fmt: skip
 
 
 def draw_histogram(chart: Chart, colours: dict[str, int]) -> Markup | None:
@@ -112,6 +113,9 @@ def _draw_one(
         parts.append(el("path", d=path, class_=f"line s{colour}{dashed}"))
     few = len(points) <= _MARKS_AT_MOST or s.style == "dots"
     radius = 2.6 if len(points) <= _MARKS_AT_MOST else 1.6
+    if s.style == "dots" and len(points) <= _MARKS_AT_MOST:
+        # No line leads the eye to them.
+        radius = 4.0
     for (px, py), a, b, name in zip(points, s.x, s.y, s.names, strict=True):
         if py is None or b is None:
             continue

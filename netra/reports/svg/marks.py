@@ -48,8 +48,13 @@ def places(marks: Sequence[Mark], axis: Literal["x", "y"]) -> list[float]:
     return [at for _, at in _placed(marks, axis)]
 
 
-def draw_marks(marks: Sequence[Mark], frame: Frame, x: Scale, y: Scale) -> list[Markup]:
-    """Each mark's line and label; labels keep to their line, on a side that has room."""
+def draw_marks(
+    marks: Sequence[Mark], frame: Frame, x: Scale, y: Scale
+) -> tuple[list[Markup], list[Markup]]:
+    """The marks' lines, to lie beneath the series, and their labels, to lie above all.
+
+    Labels keep to their line, on a side that has room.
+    """
     labels: list[_Label] = []
     lines: list[Markup] = []
     for i, (mark, value) in enumerate(_placed(marks, "x")):
@@ -61,8 +66,7 @@ def draw_marks(marks: Sequence[Mark], frame: Frame, x: Scale, y: Scale) -> list[
     for at, said in levels:
         lines.append(_line(frame.left, at, frame.right, at))
         labels.append(_level(said, frame, at, heights, labels))
-    # Labels last: no line is drawn over one.
-    return [*lines, *(label.drawn() for label in labels)]
+    return lines, [label.drawn() for label in labels]
 
 
 def _level(

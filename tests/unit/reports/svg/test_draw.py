@@ -170,6 +170,11 @@ class TestMarks:
         assert upright.get("text-anchor") == "end"
         assert level.get("text-anchor") == "start"
 
+    def test_a_mark_hides_no_series_and_no_series_its_label(self) -> None:
+        root = self.marked(Mark(axis="y", at=2, label="limit"))
+        drawn = [e.get("class", "") for e in root.iter()]
+        assert drawn.index("reference") < drawn.index("line s1") < drawn.index("reference-label")
+
     def test_dots_have_no_line(self) -> None:
         root = parsed(chart("line", {"name": "a", "x": [1, 2], "y": [1, 2], "style": "dots"}))
         assert not of_class(root, "line")
