@@ -27,6 +27,8 @@ _NOMINAL = np.array([0.5, 0.6, 0.7, 0.75, 0.8, 0.84, 0.88, 0.91, 0.94, 0.96, 0.9
 _RECENT = 5
 #: Share of all series' residuals in the quantiles of one.
 _POOLED = 0.5
+#: An interval narrower than this share of the known level has no width but rounding.
+_FLAT = 1e-9
 #: Share of the known level in the scale of a residual.
 _LEVEL_SHARE = 0.5
 
@@ -58,7 +60,22 @@ def calibrated(folds: Folds, forecast: Floats, season: int, level: float) -> Ban
             most = np.abs(residuals[known]).max(axis=(0, 2))[:, None]
             low[:, k] = np.maximum(forecast[k] + np.maximum(reach[0] * scale[k], -most), 0.0)
             high[:, k] = np.maximum(forecast[k] + np.minimum(reach[1] * scale[k], most), low[:, k])
-    return _at_level(folds, low, high, level)
+    return _not_certain(folds, _at_level(folds, low, high, level), forecast, np.abs(residuals))
+
+
+def _not_certain(folds: Folds, band: Band, forecast: Floats, errors: Floats) -> Band:
+    """Where most residuals are 0 and some are not, quantiles have no width, and claim certainty.
+
+    Such an interval gets the series' mean absolute residual on either side.
+    """
+    low, high = band.low.copy(), band.high.copy()
+    for k in range(len(folds.origins)):
+        if known := folds.known_at(k):
+            mean = errors[known].mean(axis=(0, 2))[:, None]
+            flat = (high[k] - low[k] <= _FLAT * folds.levels[k][:, None]) & (mean > 0)
+            low[k] = np.where(flat, np.maximum(forecast[k] - mean, 0.0), low[k])
+            high[k] = np.where(flat, forecast[k] + mean, high[k])
+    return Band(low=low, high=high, nominal=band.nominal)
 
 
 def _reach(residuals: Floats, scale: Floats, active: np.ndarray, season: int) -> Floats:
