@@ -195,6 +195,9 @@ def known_calibration(
     if not given:
         return None
     raw = given.get("calibration", given if params.calibration else None)
+    if params.calibration and raw is None:
+        wrong = Problem(where="calibration", problem="has none: see its `implausible`")
+        raise InvalidInput("this fit left no calibration to build on", [wrong])
     return EngineCalibration.from_json(raw) if raw else None
 
 

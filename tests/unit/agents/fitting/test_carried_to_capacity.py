@@ -7,9 +7,11 @@ from typing import Any
 
 import pytest
 
+from netra.agents.capacity_planning.hardware import known_calibration
 from netra.analysis.serving.calibrated import EngineCalibration
 from netra.analysis.serving.roofline import UNCALIBRATED, Efficiencies
 from netra.analysis.serving.step_source import ErrorBand
+from netra.catalog.params import CapacityParams
 from netra.errors import InvalidInput
 from tests.unit.agents.test_capacity import LIMITS, inputs_of, run, traffic
 
@@ -64,3 +66,17 @@ def test_a_stage_that_lacked_data_and_a_log_of_another_gpu_change_nothing() -> N
 def test_what_is_no_calibration_is_refused() -> None:
     with pytest.raises(InvalidInput, match="no calibration"):
         answer(calibration={"efficiencies": {}})
+
+
+def test_a_fit_that_left_no_calibration_is_refused_as_one() -> None:
+    params = CapacityParams(
+        model="Qwen/Qwen3-8B", calibration={"calibration": None, "implausible": ["weights"]}
+    )
+    with pytest.raises(InvalidInput, match="no calibration to build on"):
+        known_calibration(params, {})
+    assert (
+        known_calibration(
+            CapacityParams(model="Qwen/Qwen3-8B"), {"serving-fit": {"calibration": None}}
+        )
+        is None
+    )
