@@ -70,10 +70,11 @@ def run(inputs: Inputs, params: Params, context: Context) -> StageResult:
     context.progress(0.5, "writing the report")
     items = _items(found)
     sections = chapters(up)
+    first = leading(sections, goal, plan)
     report = Report(
         job_id=inputs.job_id,
-        answer=answer(found.tested, plan, profile, items, leading(sections, goal, plan)),
-        headline=_headline(found, leading(sections, goal, plan)),
+        answer=answer(found.tested, plan, profile, items, first),
+        headline=_headline(found, first),
         recommendations=(*recommendations(found.tested, plan), *proposed(up)),
         sections=sections,
         profile=_profile(profile),

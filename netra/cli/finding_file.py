@@ -9,9 +9,10 @@ from typing import Any
 import msgspec
 
 from netra import __version__
+from netra.agents.reporting.chapters import chapter_of
 from netra.errors import InvalidInput, Problem
 from netra.reports import render_html, render_json, render_markdown
-from netra.schemas.report import Recommendation, Report, Section
+from netra.schemas.report import Recommendation, Report
 
 _RENDERERS: dict[str, Callable[[Report], str]] = {
     ".html": render_html,
@@ -49,7 +50,10 @@ def write_finding(out: Path, agent: str, source: str, content: Mapping[str, Any]
 
 
 def _report(agent: str, source: str, content: Mapping[str, Any]) -> Report:
-    section = _section(agent, content)
+    section = chapter_of(agent, content)
+    if section is None:
+        problem = Problem(where="--out", problem="has no chapter in reports", got=agent)
+        raise InvalidInput(f"what {agent} finds is no chapter; use --json", [problem])
     return Report(
         job_id="none: netra analyze",
         answer=section.says,
@@ -64,18 +68,3 @@ def _report(agent: str, source: str, content: Mapping[str, Any]) -> Report:
         sections=(msgspec.structs.replace(section, says=""),),
         goal={"text": f"{section.title}: {source}"},
     )
-
-
-def _section(agent: str, content: Mapping[str, Any]) -> Section:
-    if raw := content.get("section"):
-        return msgspec.convert(raw, Section)
-    if content.get("status") == "insufficient_data":
-        return Section(
-            id=agent,
-            title=agent,
-            says=str(content.get("detail", "")),
-            status="insufficient_data",
-            needs=tuple(content.get("needs", ())),
-        )
-    problem = Problem(where="--out", problem="has no chapter in reports", got=agent)
-    raise InvalidInput(f"what {agent} finds is no chapter; use --json", [problem])

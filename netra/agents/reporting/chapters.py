@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -25,7 +25,23 @@ TITLES = {
 
 def chapters(upstream: Mapping[str, Mapping[str, Any]]) -> tuple[Section, ...]:
     """The section of every agent that ran; what lacks data says what it lacks."""
-    return tuple(_chapters(upstream))
+    found = (chapter_of(agent, upstream.get(agent, {})) for agent in TITLES)
+    return tuple(s for s in found if s is not None)
+
+
+def chapter_of(agent: str, content: Mapping[str, Any]) -> Section | None:
+    """What an agent left as a chapter; None: it has none."""
+    if raw := content.get("section"):
+        return msgspec.convert(raw, Section)
+    if content.get("status") != "insufficient_data":
+        return None
+    return Section(
+        id=agent,
+        title=TITLES.get(agent, agent),
+        says=_sentence(str(content.get("detail", ""))),
+        status="insufficient_data",
+        needs=tuple(content.get("needs", ())),
+    )
 
 
 #: What a job was asked for with parameters of its own: its finding belongs in the answer.
@@ -56,21 +72,6 @@ def proposed(upstream: Mapping[str, Mapping[str, Any]]) -> tuple[Recommendation,
         for agent in TITLES
         for raw in upstream.get(agent, {}).get("recommendations", ())
     )
-
-
-def _chapters(upstream: Mapping[str, Mapping[str, Any]]) -> Iterator[Section]:
-    for agent, title in TITLES.items():
-        content = upstream.get(agent, {})
-        if raw := content.get("section"):
-            yield msgspec.convert(raw, Section)
-        elif content.get("status") == "insufficient_data":
-            yield Section(
-                id=agent,
-                title=title,
-                says=_sentence(str(content.get("detail", ""))),
-                status="insufficient_data",
-                needs=tuple(content.get("needs", ())),
-            )
 
 
 def _sentence(text: str) -> str:
