@@ -3,7 +3,8 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help install demo test test-slow lint bench bench-ingest bench-lru bench-caching bench-jobs bench-demand bench-serving chaos bench-queue lock clean
+.PHONY: help install demo test test-slow lint bench bench-ingest bench-lru bench-caching bench-jobs bench-demand bench-serving chaos bench-queue \
+	test-deploy lock lock-tools clean
 
 BIN := .venv/bin
 STAMP := .venv/.installed
@@ -44,6 +45,10 @@ test: lint ## Everything that must pass: lint, then all tests
 test-slow: $(STAMP) ## The long forms of tests that make test takes a part of
 	@$(BIN)/pytest -m slow
 
+test-deploy: $(STAMP) ## Proofs of images, charts, networks, backups, upgrades (Debian, root)
+	@tests/deploy/prepare
+	@$(BIN)/pytest tests/deploy
+
 bench: $(STAMP) ## All benchmarks in one run; the last line is one JSON object
 	@$(BIN)/python -m benchmarks.all
 
@@ -79,6 +84,13 @@ lock: ## Resolve pyproject.toml anew into requirements.lock
 		--custom-compile-command "make lock" --extra dev --extra gpu-profiles \
 		pyproject.toml - -o requirements.lock
 	@echo "requirements.lock: $$(grep -c == requirements.lock) packages"
+
+lock-tools: ## Resolve tests/deploy/tools/*.in anew (all, or TOOL=name)
+	@"$(PYTHON)" -m venv build/lock && build/lock/bin/python -m pip install --quiet uv==0.13.9
+	@cd tests/deploy/tools && for tool in $(or $(TOOL),$$(basename -s .in *.in)); do \
+		$(CURDIR)/build/lock/bin/uv pip compile --quiet --upgrade --no-config --generate-hashes \
+			--no-emit-index-url --python-version 3.11 --universal \
+			--custom-compile-command "make lock-tools" "$$tool.in" -o "$$tool.txt"; done
 
 clean: ## Remove .venv, builds and caches (never the data of a stack)
 	rm -rf .venv build dist .ruff_cache .hypothesis .import_linter_cache

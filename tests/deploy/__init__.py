@@ -1,0 +1,1 @@
+"""Proofs of what is deployed: `make test-deploy`. They need Debian's packages and root."""
