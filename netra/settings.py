@@ -121,6 +121,15 @@ class Workers(Group, frozen=True, kw_only=True, forbid_unknown_fields=True):
     allow_cpu_fallback: bool = False
 
 
+class Health(Group, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    #: Where workers and schedulers leave their heartbeat files; empty: a folder of this user's in
+    #: the system's temporary one. Containers that cannot write to their root mount one here.
+    folder: str = ""
+    #: A process whose file is older than this is dead to its liveness probe, seconds. Far above a
+    #: beat: a store that hangs may hold one up for some seconds.
+    stale_s: float = 30.0
+
+
 class Progress(Group, frozen=True, kw_only=True, forbid_unknown_fields=True):
     #: Facts kept in a job's Redis stream; older ones are read from PostgreSQL.
     stream_length: int = 1000
@@ -154,6 +163,7 @@ class Settings(Group, frozen=True, kw_only=True, forbid_unknown_fields=True):
     api: Api = Api()
     queue: Queue = Queue()
     workers: Workers = Workers()
+    health: Health = Health()
     progress: Progress = Progress()
     embedded: Embedded = Embedded()
     logging: Logging = Logging()

@@ -12,6 +12,7 @@ from celery.signals import worker_ready
 from netra import settings as settings_module
 from netra.engine.holder import Holder
 from netra.errors import NetraError
+from netra.heartbeat import Heartbeat
 from netra.ids import new_id
 from netra.logging import configure
 from netra.settings import Settings
@@ -30,7 +31,9 @@ def main(pool: str) -> None:
         raise SystemExit(78) from e
     if pool == "gpu" and chosen == "numpy":
         print("gpu worker: no GPU here; running the same code on NumPy (allow_cpu_fallback)")
-    holder = _holder(settings, pool, chosen)
+    heartbeat = Heartbeat(settings.health, f"worker-{pool}")
+    heartbeat.beat()
+    holder = _holder(settings, pool, chosen, heartbeat)
     os.environ[wake.WORKER_ID] = str(holder.worker)
     os.environ[wake.POOL] = pool
     os.environ[wake.DEVICE] = chosen
@@ -41,7 +44,7 @@ def main(pool: str) -> None:
         holder.close()
 
 
-def _holder(settings: Settings, pool: str, chosen: str) -> Holder:
+def _holder(settings: Settings, pool: str, chosen: str, heartbeat: Heartbeat) -> Holder:
     own = settings.workers
     return Holder(
         settings,
@@ -51,6 +54,7 @@ def _holder(settings: Settings, pool: str, chosen: str) -> Holder:
         concurrency=own.gpu_concurrency if pool == "gpu" else own.cpu_concurrency,
         device=chosen,
         pids=_children,
+        alive=heartbeat.beat,
     )
 
 

@@ -8,6 +8,7 @@ from typing import Any
 
 from netra import settings as settings_module
 from netra.engine.scheduler import Scheduler
+from netra.heartbeat import Heartbeat
 from netra.logging import configure
 from netra.store import ingest, leftover_tables, postgres
 from netra.tasks.app import app
@@ -19,7 +20,8 @@ log = logging.getLogger(__name__)
 def main() -> None:
     settings = settings_module.current()
     configure("scheduler", settings.logging)
-    scheduler = Scheduler(settings, CeleryDispatch(app), sweep=_sweep)
+    heartbeat = Heartbeat(settings.health, "scheduler")
+    scheduler = Scheduler(settings, CeleryDispatch(app), sweep=_sweep, beat=heartbeat.beat)
 
     def leave(*_: Any) -> None:
         scheduler.stop.set()

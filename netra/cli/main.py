@@ -52,6 +52,10 @@ SECTIONS = {
         "api": Lazy("netra.cli.process:api", "Run the API."),
         "worker": Lazy("netra.cli.process:worker", "Run a worker of a pool."),
         "scheduler": Lazy("netra.cli.process:scheduler", "Run a scheduler."),
+        "health": Lazy(
+            "netra.cli.health:health",
+            "Say whether a process on this machine is alive: for liveness probes.",
+        ),
     },
 }
 

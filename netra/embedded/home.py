@@ -9,6 +9,7 @@ home/
   logs/          one file a process, begun anew at each start
   postgres/ valkey/ clickhouse/   the stores' own folders
   engines/       PostgreSQL's programs, when their account cannot reach the installed ones
+  beats/         touched by workers and scheduler, for netra health
   cache/         compiled kernels
 """
 
@@ -73,6 +74,10 @@ class Home:
         return self.path / "engines"
 
     @property
+    def beats(self) -> Path:
+        return self.path / "beats"
+
+    @property
     def cache(self) -> Path:
         return self.path / "cache"
 
@@ -106,7 +111,7 @@ def prepare(home: Home) -> Account | None:
     account = unprivileged()
     try:
         _make(home.path, _HOME_MODE)
-        for folder in (home.logs, home.valkey, home.clickhouse, home.cache):
+        for folder in (home.logs, home.valkey, home.clickhouse, home.beats, home.cache):
             _make(folder, _PRIVATE)
         _make(home.engines, 0o755)
         _make(home.postgres, _PRIVATE)

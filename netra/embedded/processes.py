@@ -102,6 +102,7 @@ def application_environment(plan: Plan) -> dict[str, str]:
         "JWT_SECRET_KEY": plan.settings.api.jwt_secret_key or plan.secrets.jwt_secret_key,
         "NETRA_API_HOST": plan.settings.api.host,
         "NETRA_API_PORT": str(plan.ports["api"]),
+        "NETRA_HEALTH_FOLDER": plan.settings.health.folder or str(plan.home.beats),
         "PYTHONUNBUFFERED": "1",
         # Worker processes are the parallelism; threads below them cost memory and fight.
         "OMP_NUM_THREADS": "1",

@@ -41,12 +41,14 @@ class Holder:
         pids: Callable[[], Iterable[int]],
         kill: Callable[[int], None] | None = None,
         memory: Callable[[int], int] | None = None,
+        alive: Callable[[], None] | None = None,
     ) -> None:
         """
         Args:
             pids: the worker's living processes, asked at every beat.
             kill: ends a process; SIGKILL unless given.
             memory: what a process holds, bytes; asked of those that run a stage.
+            alive: called at every beat, also when the database is away: for the liveness probe.
         """
         self.settings = settings
         self.worker = worker
@@ -57,6 +59,7 @@ class Holder:
         self.pids = pids
         self.kill = kill or _kill
         self.memory = memory or resident
+        self.alive = alive
         self.memory_limit = stage_memory_limit(settings.workers)
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name="holder", daemon=True)
@@ -85,6 +88,8 @@ class Holder:
     def _run(self) -> None:
         while not self._stop.wait(self.settings.queue.heartbeat_s if self._queue else 0.2):
             try:
+                if self.alive:
+                    self.alive()
                 self.beat()
             except Exception as e:
                 log.warning("missed a heartbeat: %s", e)

@@ -41,7 +41,7 @@ class Scheduler:
         Args:
             dispatch: sends wake-ups after the commit.
             sweep: called now and then to remove what losing attempts and ingests left behind.
-            beat: called after every round, to show that the loop is alive.
+            beat: called after every round, also a failed one, to show that the loop is alive.
         """
         self.settings = settings
         self.dispatch = dispatch
@@ -62,6 +62,7 @@ class Scheduler:
                 log.warning("trying again in %.1f s: %s", self._delay_s, e)
                 self.stop.wait(self._delay_s)
                 self._delay_s = min(self._delay_s * 2, 2.0)
+                self._beat()
 
     def _serve(self) -> None:
         database = self.settings.database
@@ -82,11 +83,14 @@ class Scheduler:
                     case _:
                         wait_s = self.settings.queue.poll_s
                 self._delay_s = 0.1
-                if self.beat:
-                    self.beat()
+                self._beat()
                 with postgres.unavailable():
                     for _ in ear.notifies(timeout=wait_s, stop_after=1):
                         break
+
+    def _beat(self) -> None:
+        if self.beat:
+            self.beat()
 
     def round(self, queue: Queue) -> Literal["moved", "passed over", "idle"]:
         """Admits to every pool, and does the housekeeping that is due."""

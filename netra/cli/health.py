@@ -1,0 +1,78 @@
+"""`netra health`: one process's liveness, for probes. It loads next to nothing.
+
+Exit code 0: alive; 1: not, and standard output says why.
+"""
+
+from __future__ import annotations
+
+from typing import NoReturn
+
+import click
+
+#: An API that has not answered by then hangs, seconds. Below the probes' own timeout of 3 s.
+_PATIENCE_S = 2.5
+#: The addresses that a server listens on all interfaces with, which nobody can connect to.
+_ANY = {"0.0.0.0": "127.0.0.1", "::": "::1"}
+
+
+@click.group()
+def health() -> None:
+    """Say whether a process on this machine is alive: for liveness probes."""
+
+
+@health.command()
+@click.option("--pool", type=click.Choice(["cpu", "gpu"]), help="Of this pool only.")
+def worker(pool: str | None) -> None:
+    """Whether the worker that runs here beats; all of them, where several do."""
+    _beats(f"worker-{pool}" if pool else "worker")
+
+
+@health.command()
+def scheduler() -> None:
+    """Whether the scheduler that runs here beats."""
+    _beats("scheduler")
+
+
+@health.command()
+@click.option("--ready", is_flag=True, help="Ask /health/ready: whether its stores answer too.")
+def api(ready: bool) -> None:
+    """Whether the API that runs here answers /health."""
+    import http.client
+
+    from netra.settings import current
+
+    at = current().api
+    path = "/health/ready" if ready else "/health"
+    host = _ANY.get(at.host, at.host)
+    connection = http.client.HTTPConnection(host, at.port, timeout=_PATIENCE_S)
+    try:
+        connection.request("GET", path)
+        answer = connection.getresponse()
+        text = answer.read().decode(errors="replace")
+    except (OSError, http.client.HTTPException) as e:
+        _dead(f"no answer from {host}:{at.port}{path}: {e}")
+    finally:
+        connection.close()
+    if answer.status != 200:
+        _dead(f"{host}:{at.port}{path} answered {answer.status}: {text[:300]}")
+    click.echo(f"alive: {host}:{at.port}{path} answered 200")
+
+
+def _beats(name: str) -> None:
+    from netra import heartbeat
+    from netra.settings import current
+
+    settings = current().health
+    ages = heartbeat.ages_s(settings, name)
+    if not ages:
+        _dead(f"no {name} has ever beaten in {heartbeat.folder(settings)} (NETRA_HEALTH_FOLDER)")
+    late = {who: age for who, age in ages.items() if age > settings.stale_s}
+    if late:
+        said = ", ".join(f"{who} for {age:.0f} s" for who, age in late.items())
+        _dead(f"no beat of {said}; a living one beats every {settings.stale_s:g} s at least")
+    click.echo("alive: " + ", ".join(f"{who} beat {age:.1f} s ago" for who, age in ages.items()))
+
+
+def _dead(why: str) -> NoReturn:
+    click.echo(why)
+    raise SystemExit(1)

@@ -1,0 +1,106 @@
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from pathlib import Path
+
+import pytest
+
+from netra.heartbeat import Heartbeat
+from netra.settings import Health
+
+
+def netra(*arguments: str, **environ: str) -> tuple[int, str]:
+    done = subprocess.run(
+        [sys.executable, "-m", "netra.cli.main", "health", *arguments],
+        env={**os.environ, **environ},
+        capture_output=True,
+        text=True,
+    )
+    return done.returncode, done.stdout + done.stderr
+
+
+@pytest.fixture
+def beats(tmp_path: Path) -> Path:
+    for name in ("worker-cpu", "worker-gpu"):
+        Heartbeat(Health(folder=str(tmp_path)), name).beat()
+    return tmp_path
+
+
+def test_a_worker_that_beats_is_alive(beats: Path) -> None:
+    code, said = netra("worker", NETRA_HEALTH_FOLDER=str(beats))
+    assert (code, "worker-cpu" in said, "worker-gpu" in said) == (0, True, True)
+
+
+def test_one_that_beats_no_more_is_named(beats: Path) -> None:
+    old = time.time() - 60
+    os.utime(beats / "worker-gpu", (old, old))
+    code, said = netra("worker", NETRA_HEALTH_FOLDER=str(beats))
+    assert (code, "worker-gpu for 60 s" in said, "worker-cpu" in said) == (1, True, False)
+    assert netra("worker", "--pool", "cpu", NETRA_HEALTH_FOLDER=str(beats))[0] == 0
+    relaxed = {"NETRA_HEALTH_FOLDER": str(beats), "NETRA_HEALTH_STALE_S": "300"}
+    assert netra("worker", **relaxed)[0] == 0
+
+
+def test_a_process_that_never_beat_is_dead(beats: Path) -> None:
+    code, said = netra("scheduler", NETRA_HEALTH_FOLDER=str(beats))
+    assert code == 1
+    assert str(beats) in said
+
+
+class Answer(BaseHTTPRequestHandler):
+    def do_GET(self) -> None:
+        self.send_response(200 if self.path == "/health" else 503)
+        self.end_headers()
+        self.wfile.write(b"the database is away")
+
+    def log_message(self, format: str, *args: object) -> None:
+        pass
+
+
+@pytest.fixture
+def port() -> Iterator[str]:
+    server = HTTPServer(("127.0.0.1", 0), Answer)
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    yield str(server.server_port)
+    server.shutdown()
+    thread.join()
+    server.server_close()
+
+
+def test_the_api_is_asked_where_the_settings_say(port: str) -> None:
+    where = {"NETRA_API_HOST": "0.0.0.0", "NETRA_API_PORT": port}
+    assert netra("api", **where)[0] == 0
+    code, said = netra("api", "--ready", **where)
+    assert code == 1
+    assert "503: the database is away" in said
+
+
+def test_an_api_that_does_not_answer_is_dead() -> None:
+    code, said = netra("api", NETRA_API_PORT="1")
+    assert code == 1
+    assert "no answer" in said
+    assert "Traceback" not in said
+
+
+def test_a_probe_loads_next_to_nothing(beats: Path) -> None:
+    code = (
+        "import sys; from netra.cli.main import main\n"
+        "try: main(['health', 'worker'])\n"
+        "except SystemExit: pass\n"
+        "heavy = {'httpx', 'rich', 'numpy', 'sqlalchemy', 'celery', 'psycopg', 'redis'}\n"
+        "assert not heavy & set(sys.modules), heavy & set(sys.modules)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        env={**os.environ, "NETRA_HEALTH_FOLDER": str(beats)},
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr
