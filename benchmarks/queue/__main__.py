@@ -25,7 +25,7 @@ import psutil
 from websockets.sync.client import connect
 
 from benchmarks import bare_celery, jobs
-from benchmarks.queue import drain, submit
+from benchmarks.queue import drain, fanout, submit
 from netra.client import Netra
 from netra.embedded.info import StackInfo
 from netra.settings import load
@@ -34,9 +34,6 @@ from netra.settings import load
 _RUNNERS = ("scheduler", "worker-cpu", "worker-gpu", "flower")
 _NOT_YET = (
     "drain_short_ratio",
-    "ws_messages_per_s",
-    "ws_p99_ms",
-    "ws_kb_per_client",
     "fairness_ratio",
     "million_ratio",
 )
@@ -118,6 +115,7 @@ def measure(seconds: float, stages: int, n: int) -> dict[str, float | None]:
         figures |= drain.measure(info, worker, jobs.other_database(info.redis_url), stages)
         with _held(info, worker):
             figures |= submit.measure(info, seconds)
+            figures |= fanout.measure(info)
         took = (time.perf_counter() - began) * (os.cpu_count() or 1)
         others = max(0.0, (_busy_s() - busy) - (_own_s() - own)) / took
         print(f"share of the processors that others took: {others:.0%}")

@@ -22,18 +22,20 @@ class Client:
     async def open(self) -> None:
         self.reader, self.writer = await asyncio.open_connection(self.host, self.port)
 
-    async def post(self, body: bytes) -> None:
-        """
+    async def post(self, body: bytes, accept: int = 202) -> bytes:
+        """The answer's body.
+
         Raises:
-            RuntimeError: the answer is not 202.
+            RuntimeError: the answer's status is not `accept`.
         """
         self.writer.write(self.head + str(len(body)).encode() + b"\r\n\r\n" + body)
         head = await self.reader.readuntil(b"\r\n\r\n")
         lower = head.lower()
         length = int(lower.split(b"content-length:")[1].split(b"\r\n")[0])
         answer = await self.reader.readexactly(length)
-        if b" 202 " not in head[:20]:
+        if b" %d " % accept not in head[:20]:
             raise RuntimeError(answer.decode()[:500])
+        return answer
 
     def close(self) -> None:
         self.writer.close()

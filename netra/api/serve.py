@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import resource
 import socket
 import sys
 
@@ -11,6 +12,7 @@ from litestar import Litestar
 from netra import settings as settings_module
 from netra.api.app import create_app
 from netra.api.services import Services
+from netra.api.wire import Protocol
 from netra.errors import SettingsError
 from netra.logging import configure
 from netra.settings import Settings
@@ -45,7 +47,7 @@ def server(settings: Settings, host: str, port: int) -> Server:
         port=port,
         loop="uvloop",
         http="httptools",
-        ws="websockets-sansio",
+        ws=Protocol,
         # A compressor for each connection costs more memory than it saves in traffic.
         ws_per_message_deflate=False,
         ws_max_size=_MESSAGE_BYTES,
@@ -65,6 +67,12 @@ def _check(settings: Settings) -> None:
         clickhouse.database_of(settings.clickhouse)
 
 
+def _take_files() -> None:
+    """Raises the soft limit of open files to the hard one: every client needs one."""
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+
+
 def main() -> None:
     settings = settings_module.current()
     configure("api", settings.logging)
@@ -73,6 +81,7 @@ def main() -> None:
     except SettingsError as e:
         print(f"netra api: {e.detail}", file=sys.stderr)
         sys.exit(2)
+    _take_files()
     running = server(settings, settings.api.host, settings.api.port)
     running.run()
     if not running.started:

@@ -15,11 +15,12 @@ from litestar.exceptions import WebSocketDisconnect
 
 from netra.api.access import Principal, key_in
 from netra.api.services import Served, Services
+from netra.api.wire import wire_of
 from netra.errors import InvalidInput, NetraError, StoreUnavailable, Unauthorized
 from netra.logging import bind
 from netra.progress.background import end
 from netra.progress.follow import Follower
-from netra.progress.message import Position
+from netra.progress.message import Message, Position
 from netra.schemas.socket import (
     Auth,
     Authenticated,
@@ -133,7 +134,10 @@ class Connection:
         self.socket = socket
         self.services = services
         self.principal = principal
-        self.follower = Follower(services.hub, principal.tenant_id)
+        self.follower = Follower(services.hub, principal.tenant_id, at_once=self._at_once)
+        self._wire = wire_of(socket.scope)
+        #: A message is on its way through the server, and must not be overtaken.
+        self._sending = False
 
     async def serve(self) -> None:
         tasks = {
@@ -160,10 +164,15 @@ class Connection:
             with contextlib.suppress(StoreUnavailable):
                 await self.services.keys.hold(self.principal.key_hash)
 
+    def _at_once(self, message: Message) -> bool:
+        return self._wire is not None and not self._sending and self._wire.write(message.raw)
+
     async def _send(self) -> None:
         while True:
             message = await self.follower.next()
+            self._sending = True
             await self.socket.send_data(message.raw)
+            self._sending = False
 
     async def _receive(self) -> None:
         while True:

@@ -1,8 +1,9 @@
 """One client's subscriptions: each fact once and in order, at the client's own speed.
 
-What comes live is queued while it is the next of its job; everything else — a hole, a new epoch,
-a full queue — makes the job *behind*, and once the client has taken what is queued, the job is
-caught up from the record. So memory is bounded, nothing is lost, and nobody else is held back.
+What comes live is handed over at once, if the client takes it, or queued while it is the next of
+its job; everything else — a hole, a new epoch, a full queue — makes the job *behind*, and once the
+client has taken what is queued, the job is caught up from the record. So memory is bounded,
+nothing is lost, and nobody else is held back.
 """
 
 from __future__ import annotations
@@ -34,6 +35,10 @@ class Ended(Exception):
 _JOBS_AT_ONCE = 200
 
 
+def _never(message: Message) -> bool:
+    return False
+
+
 @dataclass(frozen=True, kw_only=True)
 class Joined:
     """How following a job began."""
@@ -49,14 +54,24 @@ class Joined:
 class Follower:
     """Hands out messages to one client by `next`; the hub offers it what comes."""
 
-    def __init__(self, hub: Hub, tenant_id: str, *, limit: int = 256) -> None:
+    def __init__(
+        self,
+        hub: Hub,
+        tenant_id: str,
+        *,
+        limit: int = 256,
+        at_once: Callable[[Message], bool] = _never,
+    ) -> None:
         """
         Args:
             limit: live facts queued at most, for a client that is slower than they come.
+            at_once: sends a message without waiting, unless the client must be waited for; what
+                it refuses comes by `next`. Spares a task's turn for each message.
         """
         self.hub = hub
         self.tenant_id = tenant_id
         self.limit = limit
+        self.at_once = at_once
         #: The last fact queued, by job.
         self.positions: dict[str, Position] = {}
         self.jobs: set[str] = set()
@@ -201,6 +216,11 @@ class Follower:
             else:
                 await self._sleep()
 
+    @property
+    def queued(self) -> int:
+        """Live facts that wait for the client."""
+        return len(self._facts)
+
     # --- the hub's side
 
     def wake(self) -> None:
@@ -211,7 +231,7 @@ class Follower:
         """Takes a message that came over a channel; never waits."""
         job_id = message.job_id
         if message.type == "tick":
-            if job_id in self.positions:
+            if job_id in self.positions and not self._sent(message):
                 self._ticks[(job_id, message.stage)] = message
                 self._wake.set()
             return
@@ -227,8 +247,11 @@ class Follower:
             seen = self._adopt(batch_id, job_id)
         if message.position <= seen:
             return
-        following = message.position == (seen.epoch, seen.seq + 1)
+        following = message.epoch == seen.epoch and message.seq == seen.seq + 1
         if job_id not in self._behind and following and len(self._facts) < self.limit:
+            if self._sent(message):
+                self._pass(message)
+                return
             self._queue([message])
         else:
             self._behind[job_id] = True
@@ -256,12 +279,20 @@ class Follower:
         self.positions[job_id] = START
         return START
 
+    def _sent(self, message: Message) -> bool:
+        """Whether the client took the message at once; never ahead of what is queued."""
+        return not self._replies and not self._facts and self.at_once(message)
+
     def _queue(self, facts: Iterable[Message]) -> None:
         """Queues the next facts of followed jobs."""
         for fact in facts:
-            self.positions[fact.job_id] = fact.position
+            self._pass(fact)
             self._facts.append(fact)
-            # What is over says nothing more in passing.
+
+    def _pass(self, fact: Message) -> None:
+        self.positions[fact.job_id] = fact.position
+        # What is over says nothing more in passing.
+        if self._ticks:
             self._ticks.pop((fact.job_id, fact.stage), None)
 
     def _forget(self, jobs: Iterable[str]) -> None:

@@ -6,7 +6,7 @@ import asyncio
 import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import msgspec
@@ -53,6 +53,24 @@ class World:
 
     def follower(self, *, tenant: str = TENANT, limit: int = 256) -> Follower:
         return Follower(self.hub, tenant, limit=limit)
+
+    def direct(self, *, limit: int = 256) -> tuple[Follower, Direct]:
+        """A follower whose client takes messages at once, as long as it is willing."""
+        way = Direct()
+        return Follower(self.hub, TENANT, limit=limit, at_once=way.take), way
+
+
+@dataclass
+class Direct:
+    """A client's connection that has room, or has none."""
+
+    room: bool = True
+    taken: list[Message] = field(default_factory=list)
+
+    def take(self, message: Message) -> bool:
+        if self.room:
+            self.taken.append(message)
+        return self.room
 
 
 @asynccontextmanager
