@@ -1,4 +1,4 @@
-"""`netra health`: one process's liveness, for probes. It loads next to nothing.
+"""`netra health`: one process's liveness, for probes, which load next to nothing; and all parts.
 
 Exit code 0: alive; 1: not, and standard output says why.
 """
@@ -56,6 +56,27 @@ def api(ready: bool) -> None:
     if answer.status != 200:
         _dead(f"{host}:{at.port}{path} answered {answer.status}: {text[:300]}")
     click.echo(f"alive: {host}:{at.port}{path} answered 200")
+
+
+@health.command("all")
+@click.option("--url", envvar="NETRA_API_URL", help="The API's URL. [NETRA_API_URL]")
+@click.option("--frontend-url", envvar="FRONTEND_URL", help="The console's URL. [FRONTEND_URL]")
+@click.option("--home", type=click.Path(), help="The folder of the stack to use.")
+def everything(url: str | None, frontend_url: str | None, home: str | None) -> None:
+    """Whether API, console, stores and WebSocket all answer; a line each."""
+    from netra.cli import vitals
+    from netra.cli.checks.check import subject
+    from netra.embedded import home as homes
+    from netra.settings import current
+
+    on = subject(homes.choose(home, current().embedded.home), current())
+    at = on.settings.api
+    if url is None and on.running and on.stack:
+        url = on.stack.api_url
+    url = url or f"http://{_ANY.get(at.host, at.host)}:{at.port}"
+    asked = vitals.vitals(on.settings, url.rstrip("/"), frontend_url and frontend_url.rstrip("/"))
+    if not vitals.report(asked):
+        raise SystemExit(1)
 
 
 def _beats(name: str) -> None:

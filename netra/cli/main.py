@@ -48,14 +48,21 @@ SECTIONS = {
         ),
         "dead-letter": Lazy("netra.cli.dead_letter:dead_letter", "Show and replay dead letters."),
     },
-    "Processes, one by one": {
-        "api": Lazy("netra.cli.process:api", "Run the API."),
-        "worker": Lazy("netra.cli.process:worker", "Run a worker of a pool."),
-        "scheduler": Lazy("netra.cli.process:scheduler", "Run a scheduler."),
+    "Operating": {
         "health": Lazy(
             "netra.cli.health:health",
             "Say whether a process on this machine is alive: for liveness probes.",
         ),
+        "smoke-test": Lazy(
+            "netra.cli.smoke_test:smoke_test",
+            "Run one small job through the whole installation and compare its report with the"
+            " truth.",
+        ),
+    },
+    "Processes, one by one": {
+        "api": Lazy("netra.cli.process:api", "Run the API."),
+        "worker": Lazy("netra.cli.process:worker", "Run a worker of a pool."),
+        "scheduler": Lazy("netra.cli.process:scheduler", "Run a scheduler."),
     },
 }
 

@@ -49,6 +49,7 @@ class Netra:
         transport = Transport(url, api_key, retry=retry or Retry(), timeout_s=timeout_s, over=over)
         self._transport = transport
         self.url = transport.url
+        self.api_key = api_key
         self.access = Access(transport)
         self.workloads = Workloads(transport)
         self.jobs = Jobs(transport)

@@ -1,7 +1,10 @@
 from __future__ import annotations
 
+import re
+import tomllib
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from netra.errors import SettingsError
@@ -68,3 +71,29 @@ def test_the_lease_outlives_several_heartbeats() -> None:
     queue = Settings().queue
     assert queue.lease_s <= 15
     assert queue.lease_s > 5 * queue.heartbeat_s
+
+
+@pytest.mark.parametrize("name", ["development", "staging", "production", "dr"])
+def test_every_value_of_an_environment_is_one_that_the_settings_know(name: str) -> None:
+    given = tomllib.loads((CONFIG_DIR / f"{name}.toml").read_text())
+    settings = load({"NETRA_ENV": name})
+    for group, values in given.items():
+        for key, value in values.items():
+            assert getattr(getattr(settings, group), key) == value
+
+
+def test_a_switch_to_the_standby_changes_no_behaviour() -> None:
+    dr, production = load({"NETRA_ENV": "dr"}), load({"NETRA_ENV": "production"})
+    assert msgspec.structs.replace(dr, environment="production") == production
+
+
+def test_no_settings_file_holds_what_looks_like_a_secret() -> None:
+    files = [p for p in CONFIG_DIR.rglob("*") if p.is_file()]
+    assert len(files) >= 8
+    secret = re.compile(
+        r"://[^\s/]*:[^\s/]*@|^\s*(requirepass|masterauth|password|\w*secret\w*|\w*_key)\b", re.M
+    )
+    found = {p.name: secret.findall(p.read_text()) for p in files if secret.search(p.read_text())}
+    assert found == {}
+    assert secret.search("url = 'redis://:word@host'"), "it would be seen"
+    assert secret.search("requirepass word")
