@@ -4,7 +4,7 @@ SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := help
 .PHONY: help install demo test test-slow lint bench bench-ingest bench-lru bench-caching bench-jobs bench-demand bench-serving chaos bench-queue \
-	test-deploy lock lock-tools clean
+	test-deploy k8s lock lock-tools clean
 
 BIN := .venv/bin
 STAMP := .venv/.installed
@@ -15,7 +15,7 @@ PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11 python; do \
 	if "$$p" -c "$(SUITABLE)" >/dev/null 2>&1; then echo "$$p"; break; fi; done)
 
 help: ## Print this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## /{printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 install: $(STAMP) ## Fill .venv with exactly what requirements.lock names (skipped when up to date)
 
@@ -48,6 +48,9 @@ test-slow: $(STAMP) ## The long forms of tests that make test takes a part of
 test-deploy: $(STAMP) ## Proofs of images, charts, networks, backups, upgrades (Debian, root)
 	@tests/deploy/prepare
 	@$(BIN)/pytest tests/deploy
+
+k8s: $(STAMP) ## Render deploy/k8s anew from the chart
+	@$(BIN)/python -m tests.deploy.chart.render
 
 bench: $(STAMP) ## All benchmarks in one run; the last line is one JSON object
 	@$(BIN)/python -m benchmarks.all

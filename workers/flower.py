@@ -1,4 +1,4 @@
-"""`python -m workers.flower`: Flower on the loopback, behind credentials of its own."""
+"""`python -m workers.flower`: Flower behind credentials of its own, on the loopback unless told."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def main() -> None:
     app.start(
         [
             "flower",
-            "--address=127.0.0.1",
+            f"--address={os.environ.get('NETRA_FLOWER_HOST', '127.0.0.1')}",
             f"--port={os.environ.get('NETRA_FLOWER_PORT', '5555')}",
             "--logging=warning",
         ]

@@ -1,0 +1,1 @@
+"""The chart, rendered by Helm, and what its output is held against."""

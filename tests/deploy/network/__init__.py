@@ -1,0 +1,1 @@
+"""Network policies: evaluated, and enforced between network namespaces."""
