@@ -84,7 +84,7 @@ lock: ## Resolve pyproject.toml anew into requirements.lock
 	@"$(PYTHON)" -m venv build/lock && build/lock/bin/python -m pip install --quiet uv==0.13.9
 	@printf 'hatchling==1.27.0\neditables\n' | build/lock/bin/uv pip compile --quiet --upgrade \
 		--no-config --generate-hashes --no-emit-index-url --universal --python-version 3.11 \
-		--custom-compile-command "make lock" --extra dev --extra gpu-profiles \
+		--custom-compile-command "make lock" --extra dev --extra gpu-profiles --extra otel \
 		pyproject.toml - -o requirements.lock
 	@echo "requirements.lock: $$(grep -c == requirements.lock) packages"
 

@@ -1,17 +1,31 @@
-"""Logs: one JSON object a line, with the job, stage and tenant that are bound at the time."""
+"""Logs: one JSON object a line, with the job, stage, tenant and trace that are bound at the time.
+
+`docs/observability.md` and `deploy/monitoring/log-line.schema.json` say what a line holds.
+"""
 
 from __future__ import annotations
 
 import json
 import logging
+import os
 import sys
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from datetime import UTC, datetime
 from typing import Any
 
+import msgspec
+
 from netra.settings import Logging
+
+#: What a line may hold beside what every line holds; whatever else is bound or given stands under
+#: its own name too, and is no part of what others may rely on.
+CONTEXT = (
+    *("request_id", "trace_id", "span_id", "tenant_id", "job_id"),
+    *("stage", "stage_id", "attempt", "agent", "pool", "seconds", "outcome", "admitted"),
+)
 
 _bound: ContextVar[dict[str, Any] | None] = ContextVar("netra_log_context", default=None)
 
@@ -30,6 +44,7 @@ class JsonFormatter(logging.Formatter):
     def __init__(self, component: str) -> None:
         super().__init__()
         self.component = component
+        self._encode = msgspec.json.Encoder(enc_hook=str).encode
 
     def format(self, record: logging.LogRecord) -> str:
         line: dict[str, Any] = {
@@ -38,15 +53,23 @@ class JsonFormatter(logging.Formatter):
             "component": self.component,
             "logger": record.name,
             "message": record.getMessage(),
-            **(_bound.get() or {}),
         }
+        if bound := _bound.get():
+            line.update(bound)
+        for name in CONTEXT:
+            if (value := record.__dict__.get(name)) is not None:
+                line[name] = value
         if record.exc_info:
             line["traceback"] = self.formatException(record.exc_info)
-        return json.dumps(line, default=str, ensure_ascii=False)
+        try:
+            return self._encode(line).decode()
+        except (TypeError, ValueError, UnicodeError):
+            # A line with a stray surrogate is worth more than none.
+            return json.dumps(line, default=str)
 
 
 def configure(component: str, settings: Logging) -> None:
-    """Sends this process's logs to standard output."""
+    """Sends all that this process says to standard output: logs, warnings, its last words."""
     handler = logging.StreamHandler(sys.stdout)
     if settings.format == "json":
         handler.setFormatter(JsonFormatter(component))
@@ -57,3 +80,20 @@ def configure(component: str, settings: Logging) -> None:
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(settings.level.upper())
+    logging.captureWarnings(True)
+    sys.excepthook = _last_words
+    threading.excepthook = lambda a: _last_words(a.exc_type, a.exc_value, a.exc_traceback)
+
+
+def _last_words(kind: Any, error: BaseException | None, trace: Any) -> None:
+    """What ends a process or a thread is a line like any other, not twenty without a time."""
+    if error is None or issubclass(kind, KeyboardInterrupt | SystemExit):
+        return
+    logging.getLogger("netra").critical("%s: %s", kind.__name__, error, exc_info=error)
+
+
+def say(logger: str, message: str) -> None:
+    """Writes a line where logging itself is not safe: within the handler of a signal."""
+    record = logging.LogRecord(logger, logging.INFO, "", 0, message, None, None)
+    for handler in logging.getLogger().handlers:
+        os.write(sys.stdout.fileno(), f"{handler.format(record)}\n".encode())

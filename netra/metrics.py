@@ -7,10 +7,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector
 
 #: This process's metrics; the client library's own registry would add what nobody asked for.
 REGISTRY = CollectorRegistry()
+#: Its CPU seconds, memory and open files (`process_…`), on Linux.
+ProcessCollector(registry=REGISTRY)
 
 _SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
 
@@ -34,6 +36,41 @@ ACTIVE_CONNECTIONS = Gauge(
 )
 WEBSOCKET_CONNECTIONS = Gauge("websocket_connections", "Open WebSockets", registry=REGISTRY)
 
+
+# --- what the scheduler counts of itself
+
+SCHEDULER_ADMITTED = Counter(
+    "netra_scheduler_admitted_total", "Stages handed to a pool", ["pool"], registry=REGISTRY
+)
+#: Facts that whoever made them true could not send: he died, or Redis was away.
+SCHEDULER_RELAYED = Counter(
+    "netra_scheduler_relayed_total", "Facts sent for somebody else", registry=REGISTRY
+)
+#: When the last round ended (Unix); a scheduler that hangs leaves it behind.
+SCHEDULER_ROUND_AT = Gauge(
+    "netra_scheduler_last_round_timestamp_seconds", "When the last round ended", registry=REGISTRY
+)
+
+# --- what a worker's parent process counts of itself and its children, at every heartbeat
+
+#: Stages that it runs now, and how many it could; their ratio is the utilisation of a pool.
+WORKER_BUSY = Gauge("netra_worker_busy", "Stages being run", ["pool"], registry=REGISTRY)
+WORKER_SLOTS = Gauge("netra_worker_slots", "Stages it can run", ["pool"], registry=REGISTRY)
+#: Processes that were killed: `time limit`, `memory limit`, `cancelled`.
+WORKER_KILLS = Counter(
+    "netra_worker_kills_total", "Processes killed", ["pool", "reason"], registry=REGISTRY
+)
+#: Heartbeats that failed: PostgreSQL was away.
+WORKER_MISSED = Counter(
+    "netra_worker_heartbeats_missed_total", "Heartbeats that failed", ["pool"], registry=REGISTRY
+)
+#: When it last renewed its leases (Unix).
+WORKER_BEAT_AT = Gauge(
+    "netra_worker_last_heartbeat_timestamp_seconds",
+    "When leases were last renewed",
+    ["pool"],
+    registry=REGISTRY,
+)
 
 # --- what is read from PostgreSQL at scrape. Every API process says the same of the present, and
 # counts what ended since it started: take the `max` over instances, never the `sum`.

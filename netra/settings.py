@@ -3,8 +3,8 @@
 They come, the later over the earlier, from the defaults below, from
 `config/<environment>.toml` (`NETRA_ENV`, default `development`), from the file that `NETRA_CONFIG`
 names, and from the environment: `NETRA_QUEUE_LEASE_S=15` sets `queue.lease_s`. `DATABASE_URL`,
-`REDIS_URL`, `CLICKHOUSE_URL`, `JWT_SECRET_KEY`, `ASYNC_POOL_SIZE` and `ASYNC_MAX_WORKERS` are
-understood as they stand. Secrets have no default.
+`REDIS_URL`, `CLICKHOUSE_URL`, `JWT_SECRET_KEY`, `ASYNC_POOL_SIZE`, `ASYNC_MAX_WORKERS` and
+`OTEL_EXPORTER_OTLP_ENDPOINT` are understood as they stand. Secrets have no default.
 """
 
 from __future__ import annotations
@@ -155,6 +155,24 @@ class Logging(Group, frozen=True, kw_only=True, forbid_unknown_fields=True):
     format: str = "json"
 
 
+class Metrics(Group, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    #: API, workers and scheduler serve their metrics here, without a key; 0: they do not.
+    port: int = 0
+    #: Whom they serve it to: the machine itself, or (`0.0.0.0`) whoever the network lets through.
+    host: str = "127.0.0.1"
+    #: Tenants that have series of their own, those with the longest queues; the rest share one.
+    tenants: int = 50
+
+
+class Tracing(Group, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    #: A collector's address (OTLP over HTTP), e.g. `http://localhost:4318`. Empty: no spans.
+    endpoint: str = ""
+    #: The share of traces begun here whose spans are exported; a caller's own decision is kept.
+    sample: float = 1.0
+    #: How long a collector may take to answer, seconds.
+    timeout_s: float = 5.0
+
+
 class Settings(Group, frozen=True, kw_only=True, forbid_unknown_fields=True):
     environment: str = "development"
     database: Database = Database()
@@ -167,6 +185,8 @@ class Settings(Group, frozen=True, kw_only=True, forbid_unknown_fields=True):
     progress: Progress = Progress()
     embedded: Embedded = Embedded()
     logging: Logging = Logging()
+    metrics: Metrics = Metrics()
+    tracing: Tracing = Tracing()
 
 
 #: Names that other tools set, and where they go.
@@ -177,6 +197,7 @@ ALIASES = {
     "JWT_SECRET_KEY": ("api", "jwt_secret_key"),
     "ASYNC_POOL_SIZE": ("api", "async_pool_size"),
     "ASYNC_MAX_WORKERS": ("api", "async_max_workers"),
+    "OTEL_EXPORTER_OTLP_ENDPOINT": ("tracing", "endpoint"),
 }
 
 #: Where a client finds the API and how it shows who it is: not this process's settings.

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import os
 
+from netra import settings as settings_module
 from netra.errors import SettingsError
+from netra.logging import configure
 from netra.tasks.app import app
 
 
@@ -26,6 +28,7 @@ def _close_open_routes() -> None:
 
 
 def main() -> None:
+    configure("flower", settings_module.current().logging)
     user, password = os.environ.get("NETRA_FLOWER_USER"), os.environ.get("NETRA_FLOWER_PASSWORD")
     if not user or not password:
         raise SettingsError("Flower needs NETRA_FLOWER_USER and NETRA_FLOWER_PASSWORD")
@@ -34,6 +37,7 @@ def main() -> None:
     os.environ["FLOWER_BASIC_AUTH"] = f"{user}:{password}"
     app.start(
         [
+            "--quiet",
             "flower",
             f"--address={os.environ.get('NETRA_FLOWER_HOST', '127.0.0.1')}",
             f"--port={os.environ.get('NETRA_FLOWER_PORT', '5555')}",

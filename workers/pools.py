@@ -2,22 +2,26 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import platform
-import sys
 
 import psutil
+from celery.apps import worker as celery_worker
 from celery.signals import worker_ready
 
+from netra import metrics_server
 from netra import settings as settings_module
 from netra.engine.holder import Holder
 from netra.errors import NetraError
 from netra.heartbeat import Heartbeat
 from netra.ids import new_id
-from netra.logging import configure
+from netra.logging import configure, say
 from netra.settings import Settings
 from netra.tasks import device, wake
 from netra.tasks.app import app, queue_name
+
+log = logging.getLogger(__name__)
 
 
 def main(pool: str) -> None:
@@ -27,17 +31,25 @@ def main(pool: str) -> None:
     try:
         chosen = device.choose(pool, settings.workers)
     except NetraError as e:
-        print(e, file=sys.stderr)
+        log.critical("%s", e)
         raise SystemExit(78) from e
     if pool == "gpu" and chosen == "numpy":
-        print("gpu worker: no GPU here; running the same code on NumPy (allow_cpu_fallback)")
+        log.warning("no GPU here; running the same code on NumPy (allow_cpu_fallback)")
     heartbeat = Heartbeat(settings.health, f"worker-{pool}")
     heartbeat.beat()
     holder = _holder(settings, pool, chosen, heartbeat)
     os.environ[wake.WORKER_ID] = str(holder.worker)
     os.environ[wake.POOL] = pool
     os.environ[wake.DEVICE] = chosen
-    worker_ready.connect(lambda **_: holder.start(), weak=False)
+
+    def begin(**_: object) -> None:
+        # Threads only after the children: a fork takes none along.
+        holder.start()
+        metrics_server.start(settings.metrics)
+
+    worker_ready.connect(begin, weak=False)
+    # What Celery says while it stops, it writes past the logs.
+    celery_worker.safe_say = lambda msg, f=None: say("celery.worker", msg.strip())
     try:
         app.worker_main(_arguments(pool, holder.concurrency))
     finally:
@@ -65,6 +77,7 @@ def _arguments(pool: str, concurrency: int) -> list[str]:
     # A process that a large stage left large makes room for a fresh one, after its work (kB).
     app.conf.worker_max_memory_per_child = 600_000
     return [
+        "--quiet",
         "worker",
         f"--hostname={pool}@%h",
         f"--queues={queue_name(pool)}",

@@ -6,6 +6,7 @@ import logging
 import signal
 from typing import Any
 
+from netra import metrics_server, tracing
 from netra import settings as settings_module
 from netra.engine.scheduler import Scheduler
 from netra.heartbeat import Heartbeat
@@ -20,6 +21,8 @@ log = logging.getLogger(__name__)
 def main() -> None:
     settings = settings_module.current()
     configure("scheduler", settings.logging)
+    tracing.start("scheduler", settings)
+    metrics_server.start(settings.metrics)
     heartbeat = Heartbeat(settings.health, "scheduler")
     scheduler = Scheduler(settings, CeleryDispatch(app), sweep=_sweep, beat=heartbeat.beat)
 
@@ -28,7 +31,10 @@ def main() -> None:
 
     signal.signal(signal.SIGTERM, leave)
     signal.signal(signal.SIGINT, leave)
-    scheduler.run()
+    try:
+        scheduler.run()
+    finally:
+        tracing.stop()
 
 
 def _sweep(connection: postgres.Connection) -> None:

@@ -65,6 +65,8 @@ class Inputs:
     profiles: StepProfiles | None = None
     #: The job's parameters, by agent name, as validated.
     job_params: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    #: The trace that the job belongs to; under it logs and spans tell how the result came about.
+    trace_id: str | None = None
 
 
 class Context(Protocol):

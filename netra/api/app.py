@@ -36,8 +36,11 @@ def _cors(settings: Settings) -> CORSConfig | None:
         return None
     return CORSConfig(
         allow_origins=list(settings.api.allowed_origins),
-        allow_headers=["Authorization", "Content-Type", "Idempotency-Key", "Last-Event-ID"],
-        expose_headers=["X-Request-ID", "Idempotency-Replayed", "Location"],
+        allow_headers=[
+            *("Authorization", "Content-Type", "Idempotency-Key", "Last-Event-ID"),
+            *("X-Request-ID", "Traceparent"),
+        ],
+        expose_headers=["X-Request-ID", "Traceresponse", "Idempotency-Replayed", "Location"],
     )
 
 

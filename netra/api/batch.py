@@ -12,10 +12,11 @@ from litestar.params import FromPath
 
 from netra.api import examples, paging
 from netra.api.access import Principal
-from netra.api.drafting import Plan, check_workload, plan, same_kind, traceparent, within
+from netra.api.drafting import Plan, check_workload, plan, same_kind, within
 from netra.api.intake import Entry
 from netra.api.job import draft
 from netra.api.links import linked
+from netra.api.observe import traceparent_of
 from netra.api.services import Served, Services
 from netra.engine.submit import Draft
 from netra.errors import NetraError, NotFound, Problem
@@ -76,7 +77,7 @@ class BatchController(Controller):
         now = services.clock.now()
         plans = await asyncio.to_thread(plan_all, data.jobs, now)
         tenant_id = request.user.tenant_id
-        trace = traceparent(request.headers.get("traceparent"))
+        trace = traceparent_of(request)
         async with services.intake.transaction() as entry:
             found = await self._workloads(entry, tenant_id, plans)
             batch_id = await batches.ensure(entry.connection, tenant_id, data.name)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import re
-import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -17,8 +15,6 @@ from netra.pipelines.understand import understand
 from netra.schemas.goal import Goal
 from netra.schemas.job import JobRequest
 from netra.store.workload import Readable
-
-_TRACEPARENT = re.compile(r"00-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -98,10 +94,3 @@ def same_kind(errors: Sequence[NetraError]) -> type[NetraError]:
     if len(kinds) == 1:
         return kinds.pop()
     return InvalidGoal if kinds <= {InvalidGoal} else InvalidInput
-
-
-def traceparent(given: str | None) -> str:
-    """The W3C trace context of the request, or a new one."""
-    if given and _TRACEPARENT.fullmatch(given):
-        return given
-    return f"00-{secrets.token_hex(16)}-{secrets.token_hex(8)}-01"

@@ -11,8 +11,9 @@ from litestar.params import FromPath, HeaderParameter, QueryParameter
 
 from netra.api import examples, paging
 from netra.api.access import Principal
-from netra.api.drafting import Plan, check_workload, plan, traceparent
+from netra.api.drafting import Plan, check_workload, plan
 from netra.api.links import linked
+from netra.api.observe import note_job, traceparent_of
 from netra.api.query import OWN_QUERY
 from netra.api.services import Served, Services
 from netra.engine import control
@@ -97,8 +98,9 @@ class JobController(Controller):
         """Answered before anything runs: follow the job, or ask for it, by its URLs."""
         planned = plan(data, services.clock.now())
         key = idempotency_key or data.idempotency_key
-        trace = traceparent(request.headers.get("traceparent"))
+        trace = traceparent_of(request)
         submitted, workload_id = await self._write(services, request.user, planned, trace, key)
+        note_job(request, str(submitted.id))
         with bind(job_id=str(submitted.id)):
             if not submitted.created:
                 job = await shown(services, request.user, submitted.id)

@@ -1,29 +1,52 @@
-"""`/metrics`: what this process counted, and the queue as PostgreSQL has it."""
+"""`/metrics`: what this process counted, and the queue as PostgreSQL has it.
+
+With a key on the API's own port, and without one on the port that `metrics.port` names.
+"""
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from typing import Any
 
 from litestar import Response, get
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
 
-from netra.api.services import Served
+from netra import metrics_server
+from netra.api.services import Served, Services
 from netra.errors import NetraError
-from netra.metrics import REGISTRY
 
 log = logging.getLogger(__name__)
+
+#: PostgreSQL is waited for this long, seconds; Prometheus itself gives up after ten.
+_PATIENCE_S = 8.0
 
 
 @get("/metrics", summary="Prometheus metrics", tags=["health"])
 async def show(services: Served) -> Response[Any]:
     """Without PostgreSQL, only what the process counted of itself."""
-    text = generate_latest(REGISTRY)
+    return Response(await text(services), media_type=CONTENT_TYPE_LATEST)
+
+
+async def text(services: Services) -> bytes:
+    """All metrics, as Prometheus reads them."""
+    own = metrics_server.own()
     queue = CollectorRegistry()
     try:
-        await services.queue_metrics.refresh()
-        queue.register(services.queue_metrics)
-        text += generate_latest(queue)
-    except NetraError as e:
-        log.warning("the queue cannot be measured: %s", e)
-    return Response(text, media_type=CONTENT_TYPE_LATEST)
+        async with asyncio.timeout(_PATIENCE_S):
+            await services.queue_metrics.refresh()
+    except (NetraError, TimeoutError) as e:
+        log.warning("the queue cannot be measured: %s", str(e) or "PostgreSQL is too slow")
+        return own
+    queue.register(services.queue_metrics)
+    return own + generate_latest(queue)
+
+
+def serve(services: Services) -> None:
+    """Serves them on a port of their own too, if there is one. Call it on the event loop."""
+    loop = asyncio.get_running_loop()
+
+    def awaited() -> bytes:
+        return asyncio.run_coroutine_threadsafe(text(services), loop).result(2 * _PATIENCE_S)
+
+    metrics_server.start(services.settings.metrics, awaited)

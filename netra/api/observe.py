@@ -1,4 +1,4 @@
-"""What surrounds every request: its id, its log context, its metrics."""
+"""What surrounds every request: its id, its trace, its log context, its metrics."""
 
 from __future__ import annotations
 
@@ -7,13 +7,26 @@ import re
 import time
 from typing import Any
 
-from netra import metrics
+from netra import metrics, tracing
 from netra.ids import new_id
 from netra.logging import bind
+from netra.tracing import Span
 
 log = logging.getLogger(__name__)
 
 _GIVEN = re.compile(rb"[A-Za-z0-9._-]{1,64}")
+#: What a request may do; whatever else somebody makes up shares one label.
+_METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
+
+
+def traceparent_of(request: Any) -> str:
+    """The trace that a request belongs to, as it is handed on: of its span, where one is made."""
+    return request.scope["netra_traceparent"]
+
+
+def note_job(request: Any, job_id: str) -> None:
+    """Puts the job that a request made on the request's line in the log."""
+    request.scope["netra_job_id"] = job_id
 
 
 class Observe:
@@ -26,8 +39,9 @@ class Observe:
         if scope["type"] == "http":
             await self._http(scope, receive, send)
         elif scope["type"] == "websocket":
+            traceparent = scope["netra_traceparent"] = _given_trace(scope) or tracing.begin()
             with (
-                bind(request_id=_request_id(scope)),
+                bind(request_id=_request_id(scope), trace_id=tracing.trace_id(traceparent)),
                 metrics.WEBSOCKET_CONNECTIONS.track_inprogress(),
             ):
                 await self.app(scope, receive, send)
@@ -36,38 +50,92 @@ class Observe:
 
     async def _http(self, scope: Any, receive: Any, send: Any) -> None:
         request_id = scope["netra_request_id"] = _request_id(scope)
+        given = _given_trace(scope)
+        with tracing.span(scope["method"], given, "server") as span:
+            traceparent = scope["netra_traceparent"] = span.traceparent or given or tracing.begin()
+            context: dict[str, Any] = {
+                "request_id": request_id,
+                "trace_id": tracing.trace_id(traceparent),
+            }
+            if span.traceparent:
+                context["span_id"] = span.traceparent[36:52]
+            with bind(**context), metrics.ACTIVE_CONNECTIONS.track_inprogress():
+                await self._answer(scope, receive, send, span)
+
+    async def _answer(self, scope: Any, receive: Any, send: Any, span: Span) -> None:
         status = 500
         stream = False
         begun = time.perf_counter()
+        ids = (
+            (b"x-request-id", scope["netra_request_id"].encode()),
+            # W3C Trace Context, level 2: so that who sent no trace can find the one begun here.
+            (b"traceresponse", scope["netra_traceparent"].encode()),
+        )
 
         async def observed(message: Any) -> None:
             nonlocal status, stream
             if message["type"] == "http.response.start":
                 status = message["status"]
-                headers = message["headers"] = [*message.get("headers", ())]
-                headers.append((b"x-request-id", request_id.encode()))
+                headers = message["headers"] = [*message.get("headers", ()), *ids]
                 stream = any(v.startswith(b"text/event-stream") for _, v in headers)
             await send(message)
 
-        with bind(request_id=request_id), metrics.ACTIVE_CONNECTIONS.track_inprogress():
-            try:
-                await self.app(scope, receive, observed)
-            finally:
-                # Paths that lead nowhere share one label: anyone can make up more.
-                endpoint = scope.get("path_template") or "unmatched"
-                method = scope["method"]
-                metrics.HTTP_REQUESTS.labels(method, endpoint, status).inc()
-                seconds = time.perf_counter() - begun
-                if not stream:
-                    metrics.HTTP_SECONDS.labels(method, endpoint).observe(seconds)
-                log.log(
-                    logging.DEBUG if endpoint.startswith("/health") else logging.INFO,
-                    "%s %s %d %.1f ms",
-                    method,
-                    scope["path"],
-                    status,
-                    seconds * 1000,
-                )
+        try:
+            await self.app(scope, receive, observed)
+        finally:
+            seconds = time.perf_counter() - begun
+            # Paths that lead nowhere share one label: anyone can make up more.
+            endpoint = scope.get("path_template") or "unmatched"
+            method = scope["method"] if scope["method"] in _METHODS else "other"
+            metrics.HTTP_REQUESTS.labels(method, endpoint, status).inc()
+            if not stream:
+                metrics.HTTP_SECONDS.labels(method, endpoint).observe(seconds)
+            if tracing.on():
+                _describe(span, scope, endpoint, status)
+            _log(scope, endpoint, status, seconds)
+
+
+def _log(scope: Any, endpoint: str, status: int, seconds: float) -> None:
+    user = scope.get("user")
+    log.log(
+        logging.DEBUG if endpoint.startswith("/health") else logging.INFO,
+        "%s %s %d %.1f ms",
+        scope["method"],
+        scope["path"],
+        status,
+        seconds * 1000,
+        extra={
+            "tenant_id": user.tenant_id if user else None,
+            "job_id": scope.get("netra_job_id"),
+            "seconds": round(seconds, 6),
+        },
+    )
+
+
+def _describe(span: Span, scope: Any, endpoint: str, status: int) -> None:
+    """Names and attributes of OpenTelemetry's conventions for HTTP servers."""
+    span.rename(f"{scope['method']} {endpoint}")
+    span.add(
+        {
+            "http.request.method": scope["method"],
+            "http.route": endpoint,
+            "http.response.status_code": status,
+            "url.path": scope["path"],
+            "netra.request_id": scope["netra_request_id"],
+        }
+    )
+    if job := scope.get("netra_job_id"):
+        span.add({"netra.job_id": job})
+    if status >= 500:
+        span.fail(f"answered {status}")
+
+
+def _given_trace(scope: Any) -> str | None:
+    """The caller's trace, if it sent one that is well-formed."""
+    for name, value in scope["headers"]:
+        if name == b"traceparent":
+            return tracing.parse(value.decode("latin-1"))
+    return None
 
 
 def _request_id(scope: Any) -> str:

@@ -10,6 +10,8 @@ import uvicorn
 from litestar import Litestar
 
 from netra import settings as settings_module
+from netra import tracing
+from netra.api import metrics
 from netra.api.app import create_app
 from netra.api.services import Services
 from netra.api.wire import Protocol
@@ -30,6 +32,12 @@ class Server(uvicorn.Server):
     def __init__(self, config: uvicorn.Config, app: Litestar) -> None:
         super().__init__(config)
         self.app = app
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        services: Services | None = self.app.state.get("services")
+        if services is not None:
+            metrics.serve(services)
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         services: Services | None = self.app.state.get("services")
@@ -78,12 +86,16 @@ def main() -> None:
     configure("api", settings.logging)
     try:
         _check(settings)
+        tracing.start("api", settings)
     except SettingsError as e:
         print(f"netra api: {e.detail}", file=sys.stderr)
         sys.exit(2)
     _take_files()
     running = server(settings, settings.api.host, settings.api.port)
-    running.run()
+    try:
+        running.run()
+    finally:
+        tracing.stop()
     if not running.started:
         sys.exit(3)
 

@@ -70,7 +70,9 @@ def of_home(home: Home, settings: Settings) -> StackInfo | None:
     if runfile.is_running(home):
         settings = _as_started(settings, runfile.read(home).given)
     ports = jsonfile.read(home.ports).get("ports", {})
-    if not home.secrets.exists() or set(processes.wanted_ports(settings)) - set(ports):
+    # A home of before metrics had ports is one too.
+    needed = set(processes.wanted_ports(settings)) - set(processes.MEASURED.values())
+    if not home.secrets.exists() or needed - set(ports):
         return None
     kept = secrets.ensure(home.secrets)
     return of_plan(

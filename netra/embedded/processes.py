@@ -23,6 +23,8 @@ GROUPS: tuple[tuple[str, ...], ...] = (
     ("api", "worker-cpu", "worker-gpu", "scheduler", "flower"),
 )
 STORES = frozenset(GROUPS[0])
+#: Those that serve metrics on a port of their own, and what that port is called.
+MEASURED = {name: f"metrics-{name}" for name in ("api", "worker-cpu", "worker-gpu", "scheduler")}
 ALL = tuple(name for group in GROUPS for name in group)
 
 
@@ -81,6 +83,7 @@ def wanted_ports(settings: Settings) -> dict[str, int]:
         "clickhouse": 0,
         "api": settings.embedded.api_port,
         "flower": settings.embedded.flower_port,
+        **dict.fromkeys(MEASURED.values(), 0),
     }
 
 
@@ -145,7 +148,7 @@ def _makers(plan: Plan) -> dict[str, Callable[[], Component]]:
         "api": lambda: Component(
             name="api",
             command=_python("netra.api.serve"),
-            env=application_environment(plan),
+            env=_measured_environment(plan, "api"),
             port=ports["api"],
             ready=lambda: answers(ports["api"], "/health"),
         ),
@@ -168,7 +171,12 @@ def _makers(plan: Plan) -> dict[str, Callable[[], Component]]:
 
 
 def _application(plan: Plan, name: str, module: str) -> Component:
-    return Component(name=name, command=_python(module), env=application_environment(plan))
+    return Component(name=name, command=_python(module), env=_measured_environment(plan, name))
+
+
+def _measured_environment(plan: Plan, name: str) -> dict[str, str]:
+    port = str(plan.ports[MEASURED[name]])
+    return {**application_environment(plan), "NETRA_METRICS_PORT": port}
 
 
 def _python(module: str, *arguments: str) -> tuple[str, ...]:

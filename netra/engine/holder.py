@@ -17,6 +17,7 @@ from uuid import UUID
 
 import psutil
 
+from netra import metrics
 from netra.errors import LeaseLost, NetraError
 from netra.progress.outbox import Outbox
 from netra.settings import Settings, Workers
@@ -92,6 +93,7 @@ class Holder:
                     self.alive()
                 self.beat()
             except Exception as e:
+                metrics.WORKER_MISSED.labels(self.pool).inc()
                 log.warning("missed a heartbeat: %s", e)
                 self._disconnect()
 
@@ -109,6 +111,9 @@ class Holder:
                 device=self.device,
             )
         held = queue.heartbeat(self.worker, list(self.pids()), self.settings.queue.lease_s)
+        metrics.WORKER_BUSY.labels(self.pool).set(len(held))
+        metrics.WORKER_SLOTS.labels(self.pool).set(self.concurrency)
+        metrics.WORKER_BEAT_AT.labels(self.pool).set_to_current_time()
         for stage in held:
             if stage["stop_s"] is not None and stage["stop_s"] > self.settings.queue.cancel_grace_s:
                 self._end(queue, stage, None)
@@ -122,6 +127,9 @@ class Holder:
 
     def _end(self, queue: Queue, stage: dict[str, Any], error: dict[str, Any] | None) -> None:
         """Kills the process first: what it still writes is refused, since the token is spent."""
+        kind = {"TimeLimit": "time limit", "MemoryLimit": "memory limit"}
+        reason = kind[error["type"]] if error else "cancelled"
+        metrics.WORKER_KILLS.labels(self.pool, reason).inc()
         log.warning("stage %s: killing process %s", stage["stage_id"], stage["worker_pid"])
         self.kill(stage["worker_pid"])
         settings = self.settings.queue

@@ -14,6 +14,7 @@ from typing import Any, Literal
 
 import psycopg
 
+from netra import metrics, tracing
 from netra.errors import NetraError
 from netra.progress.outbox import Outbox
 from netra.settings import Settings
@@ -96,6 +97,7 @@ class Scheduler:
         """Admits to every pool, and does the housekeeping that is due."""
         settings = self.settings.queue
         moved = passed_over = False
+        began_ns = time.time_ns()
         for pool in POOLS:
             answer = queue.admit(
                 pool,
@@ -106,8 +108,10 @@ class Scheduler:
             if answer["messages"]:
                 moved = True
                 self.dispatch(pool, answer["messages"])
+                _note(pool, answer["facts"], began_ns)
             passed_over |= answer["passed_over"]
             self.outbox.send(queue, answer["facts"])
+        metrics.SCHEDULER_ROUND_AT.set_to_current_time()
         now = time.monotonic()
         if now - self._reaped_at >= settings.poll_s / 2:
             self._reaped_at = now
@@ -131,4 +135,26 @@ class Scheduler:
         while left := queue.unpublished(settings.relay_after_s):
             if not self.outbox.send(queue, left):
                 break
+            metrics.SCHEDULER_RELAYED.inc(len(left))
         return bool(reaped["facts"] or expired["facts"] or stopped["facts"])
+
+
+def _note(pool: str, facts: Sequence[dict[str, Any]], began_ns: int) -> None:
+    """Counts what was admitted to a pool; one line says all of it, and each trace has a span."""
+    metrics.SCHEDULER_ADMITTED.labels(pool).inc(len(facts))
+    if not facts:
+        return  # wake-ups that were sent again
+    admitted = [
+        {
+            "trace_id": tracing.trace_id(fact.get("traceparent")),
+            "tenant_id": fact["tenant_id"],
+            "job_id": fact["job_id"],
+            "stage": fact["stage"],
+        }
+        for fact in facts
+    ]
+    log.info("admitted %d to %s", len(facts), pool, extra={"pool": pool, "admitted": admitted})
+    if tracing.on():
+        for fact in facts:
+            about = {"netra.job_id": fact["job_id"], "netra.stage": fact["stage"] or ""}
+            tracing.record("admit", fact.get("traceparent"), began_ns, "producer", about)

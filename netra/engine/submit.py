@@ -66,7 +66,11 @@ async def submit(
 
     Answers come in the order of the drafts.
     """
-    answer = await queue.submit(connection, [_record(draft) for draft in drafts])
+    records = [_record(draft) for draft in drafts]
+    answer = await queue.submit(connection, records)
+    traces = {record["id"]: record["traceparent"] for record in records}
+    for fact in answer["facts"]:
+        fact["traceparent"] = traces.get(fact["job_id"])
     jobs = [
         Submitted(id=UUID(j["id"]), created=j["created"], same_body=j["same_body"])
         for j in answer["jobs"]

@@ -7,12 +7,14 @@ the scheduler sends it later; a tick is lost.
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 from redis.exceptions import RedisError
 
+from netra import tracing
 from netra.progress.channels import batch_channel, job_channel, job_stream
 from netra.settings import Progress
 from netra.store.queue import FactMessage
@@ -26,9 +28,13 @@ log = logging.getLogger(__name__)
 _encode = msgspec.json.Encoder().encode
 
 
+#: What Netra itself needs of a fact, and clients are not sent.
+_INTERNAL = frozenset({"tenant_id", "batch_id", "traceparent"})
+
+
 def public(fact: FactMessage) -> bytes:
-    """The fact as clients are sent it: without its tenant and batch."""
-    return _encode({k: v for k, v in fact.items() if k not in ("tenant_id", "batch_id")})
+    """The fact as clients are sent it."""
+    return _encode({k: v for k, v in fact.items() if k not in _INTERNAL})
 
 
 def _fill(pipeline: Any, facts: Sequence[FactMessage], settings: Progress) -> None:
@@ -47,6 +53,7 @@ def publish(redis: Redis, facts: Sequence[FactMessage], settings: Progress) -> b
     """Sends facts; False if Redis is away."""
     if not facts:
         return True
+    began_ns = time.time_ns()
     try:
         with redis.pipeline(transaction=False) as pipeline:
             _fill(pipeline, facts, settings)
@@ -54,6 +61,7 @@ def publish(redis: Redis, facts: Sequence[FactMessage], settings: Progress) -> b
     except (RedisError, OSError) as e:
         log.warning("facts wait for Redis: %s", e)
         return False
+    _traced(facts, began_ns)
     return True
 
 
@@ -63,6 +71,7 @@ async def publish_async(
     """As `publish`, on the event loop."""
     if not facts:
         return True
+    began_ns = time.time_ns()
     try:
         async with redis.pipeline(transaction=False) as pipeline:
             _fill(pipeline, facts, settings)
@@ -70,7 +79,19 @@ async def publish_async(
     except (RedisError, OSError) as e:
         log.warning("facts wait for Redis: %s", e)
         return False
+    _traced(facts, began_ns)
     return True
+
+
+def _traced(facts: Sequence[FactMessage], began_ns: int) -> None:
+    """A span in the trace of each fact: when it left the outbox, and who sent it."""
+    if not tracing.on():
+        return
+    for fact in facts:
+        about = {"netra.job_id": fact["job_id"], "netra.fact": fact["kind"]}
+        if fact["stage"]:
+            about["netra.stage"] = fact["stage"]
+        tracing.record("outbox publish", fact.get("traceparent"), began_ns, "producer", about)
 
 
 def tick(

@@ -179,9 +179,11 @@ class Queue:
         """Facts that nobody has sent, oldest first."""
         with unavailable():
             rows = self.connection.execute(
-                "SELECT to_jsonb(f) - 'published' || '{\"type\": \"fact\"}' AS fact FROM facts f"
-                " WHERE NOT published AND ts < clock_timestamp() - make_interval(secs => %s)"
-                " ORDER BY ts LIMIT %s",
+                "SELECT to_jsonb(f) - 'published'"
+                " || jsonb_build_object('type', 'fact', 'traceparent', j.traceparent) AS fact"
+                " FROM facts f JOIN jobs j ON j.id = f.job_id"
+                " WHERE NOT f.published AND f.ts < clock_timestamp() - make_interval(secs => %s)"
+                " ORDER BY f.ts LIMIT %s",
                 [older_than_s, limit],
             ).fetchall()
         return [row["fact"] for row in rows]

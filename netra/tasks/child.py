@@ -15,7 +15,6 @@ from uuid import UUID
 
 from netra.engine.claim import Claim
 from netra.errors import LeaseLost, StoreUnavailable
-from netra.logging import bind
 from netra.memory import give_back
 from netra.progress.outbox import Outbox
 from netra.settings import Settings
@@ -23,6 +22,7 @@ from netra.store import postgres
 from netra.store.queue import Queue
 from netra.tasks.context import StageContext
 from netra.tasks.execute import Completed, Failed, Outcome, Released, execute
+from netra.tasks.observe import observed
 
 if TYPE_CHECKING:
     from clickhouse_connect.driver.client import Client
@@ -72,8 +72,7 @@ class Child:
             give_back()
 
     def _run(self, claim: Claim, *, more: bool) -> Claim | None:
-        context = {"tenant_id": claim.tenant_id, "job_id": claim.job_id, "stage": claim.name}
-        with bind(**context, stage_id=claim.stage_id, attempt=claim.attempt, agent=claim.agent):
+        with observed(claim) as watch:
             try:
                 outcome = self._outcome(claim)
                 answer = self._persist(claim, lambda q: self._report(q, claim, outcome, more))
@@ -83,6 +82,7 @@ class Child:
             except StoreUnavailable as e:
                 log.error("giving up, the lease will run out: %s", e)
                 return None
+            watch.ended(outcome)
             return self._announce(answer)
 
     def _outcome(self, claim: Claim) -> Outcome:

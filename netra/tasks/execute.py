@@ -11,6 +11,7 @@ from uuid import UUID
 
 import msgspec
 
+from netra import tracing
 from netra.agents.base import Inputs, StageResult, WorkloadInfo
 from netra.agents.loading import load_agent
 from netra.catalog import agents
@@ -179,6 +180,7 @@ def load_inputs(claim: Claim, spec: AgentSpec, queue: Queue, clickhouse: ClickHo
         supply=supply,
         profiles=InstalledProfiles(),
         job_params=claim.job_params,
+        trace_id=tracing.trace_id(claim.traceparent),
     )
 
 

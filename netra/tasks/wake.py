@@ -9,9 +9,10 @@ import sys
 from typing import Any
 from uuid import UUID
 
-from celery.signals import worker_process_init
+from celery.signals import worker_process_init, worker_process_shutdown
 
 from netra import settings as settings_module
+from netra import tracing
 from netra.logging import configure
 from netra.tasks.app import WAKE, app
 from netra.tasks.child import Child
@@ -31,7 +32,13 @@ def _born(**_: Any) -> None:
     settings = settings_module.current()
     pool = os.environ[POOL]
     configure(f"worker-{pool}", settings.logging)
+    tracing.start(f"worker-{pool}", settings)
     _child = Child(settings, UUID(os.environ[WORKER_ID]), pool, os.environ[DEVICE])
+
+
+@worker_process_shutdown.connect
+def _gone(**_: Any) -> None:
+    tracing.stop()
 
 
 def _die_with_parent() -> None:

@@ -2,6 +2,11 @@ from __future__ import annotations
 
 import json
 import logging
+import subprocess
+import sys
+from uuid import UUID
+
+import pytest
 
 from netra.logging import JsonFormatter, bind
 
@@ -29,6 +34,44 @@ def test_what_is_bound_is_on_the_line_and_gone_after() -> None:
     with bind(job_id="j"), bind(stage="a"):
         assert (line("x")["job_id"], line("x")["stage"]) == ("j", "a")
     assert "job_id" not in line("x")
+
+
+def test_what_a_call_adds_stands_beside_what_is_bound() -> None:
+    record = logging.LogRecord("netra.x", logging.INFO, __file__, 1, "x", (), None)
+    record.__dict__.update(job_id="j", tenant_id=None, outcome="succeeded")
+    with bind(tenant_id="t"):
+        logged = json.loads(JsonFormatter("api").format(record))
+    assert (logged["job_id"], logged["tenant_id"], logged["outcome"]) == ("j", "t", "succeeded")
+
+
+def test_a_line_is_written_whatever_is_in_it() -> None:
+    assert line("lone \ud800 surrogate")["message"] == "lone \ud800 surrogate"
+    with bind(job_id=UUID(int=1), odd={1, 2}):
+        logged = line("x")
+    assert logged["job_id"] == "00000000-0000-0000-0000-000000000001"
+    assert "odd" in logged
+
+
+@pytest.mark.parametrize("thread", [False, True])
+def test_last_words_are_one_line(thread: bool) -> None:
+    raising = "raise ValueError('it broke')"
+    if thread:
+        raising = f"t = threading.Thread(target=exec, args=({raising!r},)); t.start(); t.join()"
+    code = (
+        "import threading, warnings\n"
+        "from netra.logging import configure, say\n"
+        "from netra.settings import Logging\n"
+        "configure('api', Logging())\n"
+        "warnings.warn('careful')\n"
+        "say('celery.worker', 'leaving')\n" + raising
+    )
+    ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    warned, said, died = (json.loads(each) for each in ran.stdout.splitlines())
+    assert "careful" in warned["message"]
+    assert (said["logger"], said["message"]) == ("celery.worker", "leaving")
+    assert (died["level"], died["message"]) == ("critical", "ValueError: it broke")
+    assert "ValueError: it broke" in died["traceback"]
+    assert ran.stderr == ""
 
 
 def test_a_traceback_stays_on_its_line() -> None:

@@ -64,6 +64,8 @@ def method(
             " ordered by ts and then by arrival"
         ],
     }
+    if inputs.trace_id:
+        found["trace"] = inputs.trace_id
     if goal.assumptions:
         found["goal"] = list(goal.assumptions)
     if plan.get("split"):

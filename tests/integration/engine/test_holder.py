@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator
 
 import pytest
 
+from netra import metrics
 from netra.engine.holder import Holder
 from tests.integration.bench import Bench
 
@@ -115,3 +117,22 @@ def test_leaving_hands_everything_back(
     keeper.close()
     assert bench.stages(job) == {"a": "ready"}
     assert bench.queue.connection.execute("SELECT * FROM workers").fetchall() == []
+
+
+def test_a_beat_says_how_busy_the_worker_is(
+    bench: Bench, holder: Callable[..., Holder], process: subprocess.Popen[bytes]
+) -> None:
+    def metric(name: str, **more: str) -> float:
+        return metrics.REGISTRY.get_sample_value(name, {"pool": "cpu", **more}) or 0.0
+
+    one = holder(process.pid)
+    one.beat()
+    assert (metric("netra_worker_busy"), metric("netra_worker_slots")) == (0, 1)
+    bench.submit({"name": "a", "limit_s": 0.0})
+    bench.slots(1)
+    bench.started(pid=process.pid)
+    before = metric("netra_worker_kills_total", reason="time limit")
+    one.beat()
+    assert metric("netra_worker_busy") == 1
+    assert metric("netra_worker_kills_total", reason="time limit") == before + 1
+    assert time.time() - metric("netra_worker_last_heartbeat_timestamp_seconds") < 60

@@ -324,3 +324,18 @@ def test_many_workers_complete_each_stage_once(bench: Bench) -> None:
         ).fetchall()
         assert len(bench.kinds(job)) == 12
         assert bench.job(job)["state"] == "succeeded"
+
+
+def test_facts_are_handed_over_with_the_trace_of_their_job(bench: Bench) -> None:
+    trace = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
+    job = bench.submit({"name": "a"}, traceparent=trace)
+    bench.slots(1)
+    submitted = len(bench.facts)  # the API knows the trace of what it submits
+    claim = bench.started()
+    bench.complete(claim)
+    handed = bench.facts[submitted:]
+    assert [f["kind"] for f in handed][-1] == "job.succeeded"
+    assert {f["traceparent"] for f in handed} == {claim.traceparent} == {trace}
+    relayed = [f for f in bench.queue.unpublished(0) if f["job_id"] == str(job)]
+    assert len(relayed) == len(handed) + 1
+    assert {f["traceparent"] for f in relayed} == {trace}
