@@ -4,7 +4,7 @@ SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := help
 .PHONY: help install demo test test-slow lint bench bench-ingest bench-lru bench-caching bench-jobs bench-demand bench-serving chaos bench-queue \
-	test-deploy k8s lock lock-tools clean
+	test-deploy k8s lock lock-images lock-tools clean
 
 BIN := .venv/bin
 STAMP := .venv/.installed
@@ -87,6 +87,23 @@ lock: ## Resolve pyproject.toml anew into requirements.lock
 		--custom-compile-command "make lock" --extra dev --extra gpu-profiles --extra otel \
 		pyproject.toml - -o requirements.lock
 	@echo "requirements.lock: $$(grep -c == requirements.lock) packages"
+	@$(MAKE) --no-print-directory lock-images
+
+# What an image installs: the same versions (as constraints), less what its list excludes.
+IMAGE_LOCKS := compose/requirements
+COMPILE := build/lock/bin/uv pip compile --quiet --no-config --generate-hashes --no-emit-index-url \
+	--universal --python-version 3.11 --custom-compile-command "make lock" -c requirements.lock
+
+lock-images: ## Resolve anew what each image installs (part of make lock)
+	@test -x build/lock/bin/uv || { "$(PYTHON)" -m venv build/lock && \
+		build/lock/bin/python -m pip install --quiet uv==0.13.9; }
+	@echo 'hatchling==1.27.0' | $(COMPILE) - -o $(IMAGE_LOCKS)/build.lock
+	@$(COMPILE) --excludes $(IMAGE_LOCKS)/backend.exclude --extra otel \
+		pyproject.toml -o $(IMAGE_LOCKS)/backend.lock
+	@$(COMPILE) --excludes $(IMAGE_LOCKS)/worker.exclude --extra otel --extra gpu-profiles \
+		pyproject.toml -o $(IMAGE_LOCKS)/worker-cpu.lock
+	@$(COMPILE) --excludes $(IMAGE_LOCKS)/worker.exclude --extra otel --extra gpu-profiles \
+		--extra gpu pyproject.toml -o $(IMAGE_LOCKS)/worker-gpu.lock
 
 lock-tools: ## Resolve tests/deploy/tools/*.in anew (all, or TOOL=name)
 	@"$(PYTHON)" -m venv build/lock && build/lock/bin/python -m pip install --quiet uv==0.13.9
