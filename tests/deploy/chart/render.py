@@ -6,7 +6,7 @@ import json
 import subprocess
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cache
+from functools import cache, cached_property
 from pathlib import Path
 from typing import Any
 
@@ -37,11 +37,28 @@ class Rendered:
     files: dict[str, str]
     lint: dict[str, Any]
 
-    @property
+    @cached_property
     def manifests(self) -> list[Manifest]:
         """Every object, in the order of the files' names."""
         texts = [text for _, text in sorted(self.files.items())]
         return [m for text in texts for m in yaml.safe_load_all(text) if m]
+
+
+def values_of(case: Case) -> dict[str, Any]:
+    """All values of a case, the chart's own with those of its environment and its own over them."""
+    merged = yaml.safe_load((CHART / "values.yaml").read_text())
+    if case.environment:
+        _merge(merged, yaml.safe_load((CHART / f"values-{case.environment}.yaml").read_text()))
+    _merge(merged, case.values)
+    return merged
+
+
+def _merge(into: dict[str, Any], new: Mapping[str, Any]) -> None:
+    for key, value in new.items():
+        if isinstance(value, Mapping) and isinstance(into.get(key), dict):
+            _merge(into[key], value)
+        else:
+            into[key] = value
 
 
 class Refused(Exception):
