@@ -1,8 +1,15 @@
-"""How soon a stage whose process was killed runs again, by the facts and PostgreSQL's clock."""
+"""Kills what runs a stage, and measures how soon that stage runs again, by PostgreSQL's clock."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import contextlib
+import os
+import random
+import signal
+import threading
+import time
+from dataclasses import dataclass
+from typing import Any
 
 import psycopg
 
@@ -10,46 +17,102 @@ from netra.errors import NetraError
 from netra.settings import Settings
 from netra.store import postgres
 
+#: A stage is worth a kill if it sleeps at least this long and began within the last second, so
+#: that it cannot have ended by itself before its process is dead.
+_LONG_S = 2.0
+#: For how long a stage to hit is looked for, and for how long its next start is awaited, seconds.
+_LOOK_S = 60.0
+_AWAIT_S = 60.0
+
+
+@dataclass(frozen=True)
+class Victim:
+    job: str
+    stage: str
+    attempt: int
+    #: The process that runs it, and the worker that the process belongs to.
+    pid: int
+    worker: str
+    parent: int
+
 
 class Recovery:
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
-        #: (job, stage, attempt, when it was killed).
-        self._killed: list[tuple[str, str, int, float]] = []
+        #: Seconds from each kill to the stage's next start; `after[True]` of whole workers.
+        self.after: dict[bool, list[float]] = {False: [], True: []}
+        self.unseen = 0
+        self._lock = threading.Lock()
 
-    def note(self, pids: Callable[[], list[int]], fault: Callable[[], None]) -> None:
-        """Runs the fault, and remembers what the processes ran that it ended."""
-        before = pids()
-        held = self._held(before)
-        fault()
-        alive = set(pids())
-        self._killed += [row[:4] for row in held if row[4] not in alive]
+    def kill(self, pool: str, *, parent: bool, rng: random.Random) -> None:
+        """Kills a child, or a worker with all that it runs, and awaits the stages' next starts."""
+        until = time.monotonic() + _LOOK_S
+        while time.monotonic() < until:
+            with (
+                contextlib.suppress(NetraError, psycopg.OperationalError, ProcessLookupError),
+                postgres.connect(self.settings.database, "chaos") as pg,
+            ):
+                if victims := _running(pg, pool):
+                    hit = rng.choice(victims)
+                    same = "worker" if parent else "pid"
+                    hits = [v for v in victims if getattr(v, same) == getattr(hit, same)]
+                    at = _now(pg)
+                    os.kill(hit.parent if parent else hit.pid, signal.SIGKILL)
+                    self._await(pg, hits, at, parent)
+                    return
+            time.sleep(0.1)
+        self.unseen += 1
+        print(f"no stage ran in the {pool} pool that a kill could hit", flush=True)
 
-    def _held(self, pids: list[int]) -> list[tuple[str, str, int, float, int]]:
-        try:
-            with postgres.connect(self.settings.database, "chaos") as pg:
-                rows = pg.execute(
-                    "SELECT job_id::text, name, attempt, worker_pid,"
-                    " extract(epoch FROM clock_timestamp())::float8 AS at"
-                    " FROM stages WHERE state = 'running' AND worker_pid = ANY(%s)",
-                    [pids],
-                ).fetchall()
-        except (NetraError, psycopg.Error):
-            return []
-        return [(r["job_id"], r["name"], r["attempt"], r["at"], r["worker_pid"]) for r in rows]
+    def _await(self, pg: postgres.Connection, hits: list[Victim], at: float, parent: bool) -> None:
+        until = time.monotonic() + _AWAIT_S
+        left = list(hits)
+        while left and time.monotonic() < until:
+            time.sleep(0.2)
+            for victim in list(left):
+                if started := _next_start(pg, victim):
+                    left.remove(victim)
+                    with self._lock:
+                        self.after[parent].append(round(started - at, 2))
+        if left:
+            self.unseen += len(left)
+            print(f"not seen to run again within {_AWAIT_S:.0f} s: {left}", flush=True)
 
-    def worst(self) -> float | None:
-        """Seconds to the start of the next attempt, the longest; None if nothing was hit."""
-        found: list[float] = []
-        with postgres.connect(self.settings.database, "chaos") as pg:
-            for job, stage, attempt, at in self._killed:
-                row = pg.execute(
-                    "SELECT extract(epoch FROM min(ts))::float8 AS at FROM facts"
-                    " WHERE job_id = %s AND stage = %s AND kind = 'stage.started'"
-                    " AND (payload->>'attempt')::int > %s",
-                    [job, stage, attempt],
-                ).fetchone()
-                if row and row["at"] is not None:
-                    found.append(row["at"] - at)
-        print(f"stages whose process was killed: {len(found)}; again after {found}")
-        return round(max(found), 2) if found else None
+    @property
+    def worst_s(self) -> float | None:
+        """The longest, seconds; None if nothing was hit."""
+        found = self.after[False] + self.after[True]
+        return max(found) if found else None
+
+
+def _running(pg: postgres.Connection, pool: str) -> list[Victim]:
+    rows = pg.execute(
+        "SELECT s.job_id::text AS job, s.name AS stage, s.attempt, s.worker_pid AS pid,"
+        " w.id::text AS worker, w.pid AS parent"
+        " FROM stages s JOIN workers w ON w.id = s.worker_id"
+        " WHERE s.state = 'running' AND s.pool = %s AND (s.params->>'sleep_s')::float8 >= %s"
+        " AND s.started_at > clock_timestamp() - interval '1 s'"
+        " AND NOT coalesce((s.params->>'dies')::bool, false)"
+        " AND coalesce((s.params->>'hold_mb')::int, 0) = 0",
+        [pool, _LONG_S],
+    ).fetchall()
+    return [Victim(**row) for row in rows]
+
+
+def _now(pg: postgres.Connection) -> float:
+    return _one(pg, "SELECT extract(epoch FROM clock_timestamp())::float8 AS at", [])
+
+
+def _next_start(pg: postgres.Connection, victim: Victim) -> float | None:
+    return _one(
+        pg,
+        "SELECT extract(epoch FROM min(ts))::float8 AS at FROM facts"
+        " WHERE job_id = %s AND stage = %s AND kind = 'stage.started'"
+        " AND (payload->>'attempt')::int > %s",
+        [victim.job, victim.stage, victim.attempt],
+    )
+
+
+def _one(pg: postgres.Connection, statement: str, values: list[Any]) -> Any:
+    row = pg.execute(statement.encode(), values).fetchone()
+    return row["at"] if row else None
