@@ -101,7 +101,7 @@ class Queue(Group, frozen=True, kw_only=True, forbid_unknown_fields=True):
     backoff_max_s: float = 60.0
     #: A worker goes on claiming stages within one Celery message for this long, seconds.
     loop_budget_s: float = 2.0
-    #: The scheduler wakes at least this often, seconds.
+    #: The scheduler, and idle workers that no wake-up reached, look at least this often, seconds.
     poll_s: float = 1.0
     #: A cancelled stage that does not stop by itself is killed after, seconds.
     cancel_grace_s: float = 1.0

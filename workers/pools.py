@@ -5,10 +5,12 @@ from __future__ import annotations
 import logging
 import os
 import platform
+from collections.abc import Callable
+from typing import Any
 
 import psutil
 from celery.apps import worker as celery_worker
-from celery.signals import worker_ready
+from celery.bootsteps import StartStopStep
 
 from netra import metrics_server
 from netra import settings as settings_module
@@ -42,18 +44,32 @@ def main(pool: str) -> None:
     os.environ[wake.POOL] = pool
     os.environ[wake.DEVICE] = chosen
 
-    def begin(**_: object) -> None:
+    def begin() -> None:
         # Threads only after the children: a fork takes none along.
         holder.start()
         metrics_server.start(settings.metrics)
 
-    worker_ready.connect(begin, weak=False)
+    _once_the_pool_stands(begin)
     # What Celery says while it stops, it writes past the logs.
     celery_worker.safe_say = lambda msg, f=None: say("celery.worker", msg.strip())
     try:
         app.worker_main(_arguments(pool, holder.concurrency))
     finally:
         holder.close()
+
+
+def _once_the_pool_stands(begin: Callable[[], None]) -> None:
+    """Not only when the worker is ready, as Celery calls it: that waits for the broker."""
+
+    class Begin(StartStopStep):
+        requires = ("celery.worker.components:Pool",)
+
+        def start(self, parent: Any) -> None:
+            begin()
+
+    steps = app.steps
+    assert steps is not None
+    steps["worker"].add(Begin)
 
 
 def _holder(settings: Settings, pool: str, chosen: str, heartbeat: Heartbeat) -> Holder:

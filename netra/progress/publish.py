@@ -96,8 +96,8 @@ def _traced(facts: Sequence[FactMessage], began_ns: int) -> None:
 
 def tick(
     redis: Redis, tenant: str, job: str, batch: str | None, stage: str, fraction: float, text: str
-) -> None:
-    """Sends a passing percentage; lost if Redis is away or nobody listens."""
+) -> bool:
+    """Sends a passing percentage, lost if nobody listens; False if Redis is away."""
     message = _encode(
         {"type": "tick", "job_id": job, "stage": stage, "fraction": fraction, "message": text}
     )
@@ -107,3 +107,5 @@ def tick(
             redis.publish(batch_channel(tenant, batch), message)
     except (RedisError, OSError) as e:
         log.debug("tick lost: %s", e)
+        return False
+    return True

@@ -75,6 +75,16 @@ class Queue:
     ) -> dict[str, Any] | None:
         return self._call("netra_claim_next", pool, worker, pid, lease_s)
 
+    def waits(self, pool: str, late_s: float) -> bool:
+        """Whether a stage of the pool was admitted more than `late_s` ago and nobody has it."""
+        with unavailable():
+            cursor = self.connection.execute(
+                "SELECT 1 FROM stages WHERE pool = %s AND state = 'admitted'"
+                " AND admitted_at < clock_timestamp() - make_interval(secs => %s) LIMIT 1",
+                [pool, late_s],
+            )
+            return cursor.fetchone() is not None
+
     def complete(
         self, stage: UUID, fence: int, content: Any, tables: list[str], fan_out: Any
     ) -> dict[str, Any]:

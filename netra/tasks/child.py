@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 import os
+import threading
 import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -47,6 +48,8 @@ class Child:
         self.device = device_name
         self._queue: Queue | None = None
         self._clickhouse: Client | None = None
+        #: Held while a stage runs: wake-ups come on one thread, the lookout is another.
+        self._busy = threading.Lock()
 
     def serve(self, stage: UUID, admission: int) -> None:
         """Claims a stage, runs it, and goes on while there is budget.
@@ -54,6 +57,22 @@ class Child:
         There is a wake-up for each admitted stage, but whose turn it is the database says: the
         stage that was named may have been admitted long ago.
         """
+        with self._busy:
+            self._serve()
+
+    def look(self, late_s: float) -> None:
+        """Serves, if the process is idle and a stage was admitted more than `late_s` ago."""
+        if not self._busy.acquire(blocking=False):
+            return
+        try:
+            if self._queue_or_connect(None).waits(self.pool, late_s):
+                self._serve()
+        except StoreUnavailable:
+            self._disconnect()
+        finally:
+            self._busy.release()
+
+    def _serve(self) -> None:
         lease_s = self.settings.queue.lease_s
         began = time.monotonic()
         end = began + self.settings.queue.loop_budget_s

@@ -12,6 +12,7 @@ from netra.engine.claim import Claim
 from netra.errors import NetraError, StoreUnavailable
 from netra.progress.publish import tick
 from netra.settings import Settings
+from netra.store.pause import Pause
 from netra.store.queue import Queue
 from netra.tasks import device
 
@@ -42,6 +43,7 @@ class StageContext:
         self.device = device_name
         self.seed = _seed(claim)
         self._ticked_at = float("-inf")
+        self._pause = Pause()
         self._asked_at = time.monotonic()
         self._stop = False
 
@@ -54,11 +56,15 @@ class StageContext:
         now = time.monotonic()
         if now - self._ticked_at < self.settings.progress.tick_interval_s and fraction < 1:
             return
+        if self._pause.on:
+            return
         self._ticked_at = now
         c = self.claim
         batch = str(c.batch_id) if c.batch_id else None
         fraction = min(max(fraction, 0.0), 1.0)
-        tick(self.redis, c.tenant_id, str(c.job_id), batch, c.name, fraction, message)
+        job = str(c.job_id)
+        if not tick(self.redis, c.tenant_id, job, batch, c.name, fraction, message):
+            self._pause.begin()
 
     def cancelled(self) -> bool:
         now = time.monotonic()

@@ -9,6 +9,7 @@ from typing import Any
 from celery import Celery
 from kombu.exceptions import OperationalError
 
+from netra.store.pause import Pause
 from netra.tasks.app import WAKE, queue_name
 
 log = logging.getLogger(__name__)
@@ -20,8 +21,11 @@ class CeleryDispatch:
     def __init__(self, app: Celery) -> None:
         self.app = app
         self._producer: Any = None
+        self._pause = Pause()
 
     def __call__(self, pool: str, messages: Sequence[dict[str, Any]]) -> None:
+        if self._pause.on:
+            return  # idle workers look by themselves
         try:
             if self._producer is None:
                 self._producer = self.app.amqp.Producer(self.app.connection_for_write())
@@ -38,6 +42,7 @@ class CeleryDispatch:
             log.warning(
                 "%d wake-ups for %s lost, they will be repeated: %s", len(messages), pool, e
             )
+            self._pause.begin()
             self._close()
 
     def _close(self) -> None:

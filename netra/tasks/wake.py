@@ -16,6 +16,7 @@ from netra import tracing
 from netra.logging import configure
 from netra.tasks.app import WAKE, app
 from netra.tasks.child import Child
+from netra.tasks.lookout import Lookout
 
 #: How a worker's parent process tells its children who they are.
 WORKER_ID = "NETRA_WORKER_ID"
@@ -34,6 +35,7 @@ def _born(**_: Any) -> None:
     configure(f"worker-{pool}", settings.logging)
     tracing.start(f"worker-{pool}", settings)
     _child = Child(settings, UUID(os.environ[WORKER_ID]), pool, os.environ[DEVICE])
+    Lookout(_child, settings.queue.poll_s).start()
 
 
 @worker_process_shutdown.connect

@@ -14,7 +14,9 @@ from netra.progress.channels import job_channel
 from netra.settings import Settings
 from netra.store import redis
 from netra.tasks.child import Child
+from netra.tasks.lookout import Lookout
 from tests.integration.bench import Bench
+from tests.integration.embedded.probes import eventually
 from tests.integration.tasks import agents
 
 
@@ -154,3 +156,26 @@ def _stop_on_its_own_line(bench: Bench, job: UUID) -> None:
 
     with postgres.connect(bench.settings.database, "test") as connection:
         connection.execute("SELECT netra_stop(%s, 'cancelled')", [job])
+
+
+def test_an_idle_child_finds_what_no_wake_up_came_for(bench: Bench, child: Child) -> None:
+    job = bench.submit({"name": "a"})
+    bench.slots(1)
+    bench.admit()
+    child.look(late_s=60)
+    assert bench.job(job)["state"] == "queued", "its wake-up may still come"
+    bench.queue.connection.execute("UPDATE stages SET admitted_at = admitted_at - interval '61 s'")
+    child.look(late_s=60)
+    assert bench.job(job)["state"] == "succeeded"
+
+
+def test_a_lookout_needs_no_broker(bench: Bench, child: Child) -> None:
+    bench.slots(1)
+    lookout = Lookout(child, every_s=0.05)
+    lookout.start()
+    try:
+        job = bench.submit({"name": "a"})
+        bench.admit()
+        eventually(lambda: bench.job(job)["state"] == "succeeded")
+    finally:
+        lookout.close()
