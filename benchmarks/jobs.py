@@ -20,7 +20,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -30,6 +30,7 @@ from websockets.sync.client import ClientConnection, connect
 from benchmarks import bare_celery
 from netra.client import JobRequest, Netra
 from netra.embedded.info import StackInfo
+from netra.embedded.processes import ALL
 from netra.embedded.supervisor import running_stack
 from netra.settings import ALIASES, load
 
@@ -40,14 +41,15 @@ _NOOP = JobRequest(stages=({"name": "noop", "agent": "noop"},))
 
 
 @contextmanager
-def stack() -> Iterator[StackInfo]:
+def stack(components: Collection[str] = ALL) -> Iterator[StackInfo]:
+    """An embedded stack of its own, with these of its processes."""
     plain = {name: value for name, value in os.environ.items() if name not in ALIASES}
     free_ports = {"NETRA_EMBEDDED_API_PORT": "0", "NETRA_EMBEDDED_FLOWER_PORT": "0"}
     home = Path(tempfile.mkdtemp(prefix="netra-bench-"))
     # PostgreSQL may run as another user, which has to get through.
     home.chmod(0o711)
     try:
-        with running_stack(home, settings=load({**plain, **free_ports})) as info:
+        with running_stack(home, components, settings=load({**plain, **free_ports})) as info:
             yield info
     finally:
         shutil.rmtree(home, ignore_errors=True)

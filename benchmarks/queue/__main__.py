@@ -26,12 +26,11 @@ from websockets.sync.client import connect
 
 from benchmarks import bare_celery, jobs
 from benchmarks.queue import drain, fanout, submit
+from benchmarks.queue.runners import held
 from netra.client import Netra
 from netra.embedded.info import StackInfo
 from netra.settings import load
 
-#: What runs stages, and is held while submitting is measured.
-_RUNNERS = ("scheduler", "worker-cpu", "worker-gpu", "flower")
 _NOT_YET = (
     "drain_short_ratio",
     "fairness_ratio",
@@ -60,18 +59,6 @@ def _bare_worker(url: str) -> Iterator[int]:
         finally:
             os.killpg(worker.pid, signal.SIGCONT)
             worker.terminate()
-
-
-@contextmanager
-def _held(info: StackInfo, worker: int) -> Iterator[None]:
-    groups = [*(info.pids[name] for name in _RUNNERS), worker]
-    for group in groups:
-        os.killpg(group, signal.SIGSTOP)
-    try:
-        yield
-    finally:
-        for group in groups:
-            os.killpg(group, signal.SIGCONT)
 
 
 def _latency(info: StackInfo, n: int) -> dict[str, float]:
@@ -113,7 +100,7 @@ def measure(seconds: float, stages: int, n: int) -> dict[str, float | None]:
         figures: dict[str, float | None] = {}
         figures |= _latency(info, n)
         figures |= drain.measure(info, worker, jobs.other_database(info.redis_url), stages)
-        with _held(info, worker):
+        with held(info, worker):
             figures |= submit.measure(info, seconds)
             figures |= fanout.measure(info)
         took = (time.perf_counter() - began) * (os.cpu_count() or 1)

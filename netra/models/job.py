@@ -32,9 +32,41 @@ class Batch(Base):
     stop_requested_at: Mapped[datetime | None]
 
 
+class BatchCounts(Base):
+    """How many jobs of a batch are in which state, kept once all of them have ended."""
+
+    __tablename__ = "batch_counts"
+
+    batch_id: Mapped[UUID] = mapped_column(ForeignKey("batches.id"), primary_key=True)
+    tenant_id: Mapped[str]
+    #: Grows whenever a job may have been added, or was begun anew: counts of before are void.
+    version: Mapped[int] = mapped_column(server_default=text("0"))
+    states: Mapped[dict[str, int] | None] = mapped_column(JSONB)
+
+
 class Job(Base):
     __tablename__ = "jobs"
     __table_args__ = (
+        Index(
+            "jobs_labels_idx",
+            "labels",
+            postgresql_using="gin",
+            postgresql_ops={"labels": "jsonb_path_ops"},
+            postgresql_where=text("labels <> '{}'"),
+        ),
+        Index(
+            "jobs_workload_idx",
+            "workload_id",
+            "id",
+            postgresql_where=text("workload_id IS NOT NULL"),
+        ),
+        Index(
+            "jobs_pipeline_idx",
+            "tenant_id",
+            "pipeline",
+            "id",
+            postgresql_where=text("pipeline IS NOT NULL"),
+        ),
         Index(
             "jobs_tenant_idempotency_key",
             "tenant_id",

@@ -9,6 +9,7 @@ from uuid import UUID
 
 import msgspec
 from psycopg import sql
+from psycopg.types.json import Jsonb
 
 from netra.ids import new_id
 from netra.schemas.batch import Batch, BatchResult
@@ -17,12 +18,21 @@ from netra.schemas.socket import JobHead
 from netra.store.postgres import AsyncConnection
 
 _LIST = sql.SQL("""
-    SELECT b.id::text, b.name, b.created_at, coalesce(s.states, '{{}}') AS states
-    FROM batches b LEFT JOIN LATERAL (
-        SELECT jsonb_object_agg(c.state, c.n) AS states FROM (
-            SELECT state, count(*) AS n FROM jobs WHERE batch_id = b.id GROUP BY state) c) s ON true
+    SELECT b.id::text, b.name, b.created_at, coalesce(c.states, s.states, '{{}}') AS states,
+        CASE WHEN c.states IS NULL THEN c.version END AS version
+    FROM batches b LEFT JOIN batch_counts c ON c.batch_id = b.id
+    LEFT JOIN LATERAL (
+        SELECT jsonb_object_agg(n.state, n.n) AS states FROM (
+            SELECT state, count(*) AS n FROM jobs WHERE batch_id = b.id AND c.states IS NULL
+            GROUP BY state) n) s ON true
     WHERE b.tenant_id = %(tenant)s {narrowed} ORDER BY b.id DESC LIMIT %(n)s
 """)
+#: Counts of ended batches, kept unless a job was added or begun anew since they were counted.
+_KEEP = """
+    UPDATE batch_counts c SET states = k.states
+    FROM unnest(%s::uuid[], %s::int[], %s::jsonb[]) AS k(batch_id, version, states)
+    WHERE c.batch_id = k.batch_id AND c.version = k.version AND c.states IS NULL
+"""
 
 
 _RESULTS = """
@@ -60,7 +70,7 @@ async def page(
     cursor = await connection.execute(
         _LIST.format(narrowed=narrowed), {"tenant": tenant_id, "before": before, "n": n}
     )
-    return [_batch(row) for row in await cursor.fetchall()]
+    return await _counted(connection, await cursor.fetchall())
 
 
 async def exists(connection: AsyncConnection, tenant_id: str, batch_id: UUID) -> bool:
@@ -75,8 +85,8 @@ async def show(connection: AsyncConnection, tenant_id: str, batch_id: UUID) -> B
         _LIST.format(narrowed=sql.SQL("AND b.id = %(id)s")),
         {"tenant": tenant_id, "id": batch_id, "n": 1},
     )
-    row = await cursor.fetchone()
-    return _batch(row) if row else None
+    found = await _counted(connection, await cursor.fetchall())
+    return found[0] if found else None
 
 
 async def heads(
@@ -119,6 +129,20 @@ def count_states(heads: Iterable[JobHead]) -> dict[str, int]:
 def finished(states: dict[str, int]) -> int:
     """How many of the jobs counted in `states` have ended."""
     return sum(n for state, n in states.items() if state in TERMINAL)
+
+
+async def _counted(connection: AsyncConnection, rows: list[dict[str, Any]]) -> list[Batch]:
+    """The batches; counts that do not change any more are kept, since counting takes a while."""
+    versions = [row.pop("version") for row in rows]
+    found = [_batch(row) for row in rows]
+    ended = [
+        (batch.id, version, Jsonb(batch.states))
+        for batch, version in zip(found, versions, strict=True)
+        if version is not None and 0 < batch.total == batch.finished
+    ]
+    if ended:
+        await connection.execute(_KEEP, [list(column) for column in zip(*ended, strict=True)])
+    return found
 
 
 def _batch(row: dict[str, Any]) -> Batch:

@@ -8,6 +8,26 @@ from uuid import UUID
 
 from netra.store.postgres import AsyncConnection
 
+#: From each workload's newest job backwards, so that old reports are not read; then the newest of
+#: jobs that have no workload.
+_LATEST_REPORTS = """
+    (SELECT l.job_id, w.id::text AS workload_id, l.content FROM workloads w
+    CROSS JOIN LATERAL (
+        SELECT j.id::text AS job_id, r.content FROM jobs j
+        JOIN stage_results r ON r.job_id = j.id AND r.agent = 'report'
+        JOIN stages s ON s.id = r.stage_id AND s.state = 'succeeded'
+        WHERE j.workload_id = w.id AND j.state = 'succeeded'
+        ORDER BY j.id DESC LIMIT 1) l
+    WHERE w.tenant_id = %(tenant)s AND (%(workload)s::uuid IS NULL OR w.id = %(workload)s))
+    UNION ALL
+    (SELECT r.job_id::text, NULL, r.content FROM stage_results r
+    JOIN jobs j ON j.id = r.job_id AND j.workload_id IS NULL AND j.state = 'succeeded'
+    JOIN stages s ON s.id = r.stage_id AND s.state = 'succeeded'
+    WHERE r.tenant_id = %(tenant)s AND r.agent = 'report' AND %(workload)s::uuid IS NULL
+    ORDER BY r.job_id DESC LIMIT 1)
+    ORDER BY job_id DESC LIMIT %(n)s
+"""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Outcome:
@@ -58,14 +78,6 @@ async def latest_reports(
 ) -> list[ReportRow]:
     """The newest report of each workload, newest first; of one workload if it is named."""
     cursor = await connection.execute(
-        "SELECT job_id, workload_id, content FROM ("
-        " SELECT DISTINCT ON (j.workload_id) r.job_id::text AS job_id,"
-        " j.workload_id::text AS workload_id, r.content"
-        " FROM stage_results r JOIN jobs j ON j.id = r.job_id JOIN stages s ON s.id = r.stage_id"
-        " WHERE r.tenant_id = %(tenant)s AND r.agent = 'report' AND s.state = 'succeeded'"
-        " AND j.state = 'succeeded' AND (%(workload)s::uuid IS NULL"
-        " OR j.workload_id = %(workload)s) ORDER BY j.workload_id, r.job_id DESC) latest"
-        " ORDER BY job_id DESC LIMIT %(n)s",
-        {"tenant": tenant_id, "workload": workload_id, "n": n},
+        _LATEST_REPORTS, {"tenant": tenant_id, "workload": workload_id, "n": n}
     )
     return [ReportRow(**row) for row in await cursor.fetchall()]

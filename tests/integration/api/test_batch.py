@@ -9,6 +9,7 @@ import httpx
 
 from netra.api.examples import BATCH_EXAMPLES
 from netra.ids import new_id
+from netra.store.batch import _KEEP
 from tests.integration.api.conftest import Caller, Engine
 from tests.integration.api.test_job import problem
 from tests.integration.api.test_workload import EVENTS, create
@@ -98,6 +99,60 @@ def test_a_batch_is_shown_as_it_goes_on_and_cancelled(caller: Caller, engine: En
     assert cancelled.json()["states"] == {"succeeded": 1, "cancelled": 2}
     assert cancelled.json()["progress"] == 1.0
     assert caller.http.post(f"{url}/cancel").status_code == 202
+
+
+def test_counts_of_an_ended_batch_are_kept_until_something_of_it_begins(
+    caller: Caller, engine: Engine
+) -> None:
+    answer = submit(caller.http, "b", *keyed(3)).json()
+    batch, jobs = answer["batch"]["id"], [job["id"] for job in answer["jobs"]]
+    url = f"/api/v1/batches/{batch}"
+
+    def shown() -> dict[str, int]:
+        found = caller.http.get(url).json()
+        assert found["total"] == sum(found["states"].values())
+        assert caller.http.get("/api/v1/batches").json()["items"][0] == found
+        return found["states"]
+
+    def kept() -> dict[str, int] | None:
+        row = engine.queue.connection.execute(
+            "SELECT states FROM batch_counts WHERE batch_id = %s", [batch]
+        ).fetchone()
+        assert row is not None
+        return row["states"]
+
+    assert shown() == {"queued": 3}
+    assert kept() is None
+    caller.http.post(f"{url}/cancel")
+    assert shown() == kept() == {"cancelled": 3}
+    assert shown() == {"cancelled": 3}
+
+    assert caller.http.post(f"/api/v1/jobs/{jobs[0]}/retry").status_code == 202
+    assert kept() is None
+    assert shown() == {"queued": 1, "cancelled": 2}
+    caller.http.post(f"{url}/cancel")
+    assert shown() == kept() == {"cancelled": 3}
+
+    submit(caller.http, "b", *keyed(1))
+    assert kept() is None
+    assert shown() == {"queued": 1, "cancelled": 3}
+
+
+def test_counts_from_before_a_job_was_begun_anew_are_not_kept(
+    caller: Caller, engine: Engine
+) -> None:
+    """Whoever counted may be slower than the one who retries."""
+    answer = submit(caller.http, "b", *keyed(1)).json()
+    batch = answer["batch"]["id"]
+    caller.http.post(f"/api/v1/batches/{batch}/cancel")
+    pg = engine.queue.connection
+    row = pg.execute(
+        "UPDATE batch_counts SET states = NULL WHERE batch_id = %s RETURNING version", [batch]
+    ).fetchone()
+    assert row is not None
+    caller.http.post(f"/api/v1/jobs/{answer['jobs'][0]['id']}/retry")
+    pg.execute(_KEEP, [[batch], [row["version"]], ['{"cancelled": 1}']])
+    assert caller.http.get(f"/api/v1/batches/{batch}").json()["states"] == {"queued": 1}
 
 
 def test_batches_and_their_jobs_are_listed_page_by_page(http: httpx.Client) -> None:

@@ -156,7 +156,14 @@ def test_jobs_are_filtered(caller: Caller, engine: Engine) -> None:
     assert listed(pipeline="optimize") == []
     assert listed(batch_id=str(new_id())) == []
     both = caller.http.get("/api/v1/jobs?state=queued&state=cancelled").json()["items"]
-    assert len(both) == 2
+    assert [job["id"] for job in both] == [b, a]
+    assert listed(state="queued", **{"label.run": "1"}) == [a]
+    c = caller.submit()["id"]
+    pages = "/api/v1/jobs?state=queued&state=cancelled&state=queued&limit=2"
+    first = caller.http.get(pages).json()
+    assert [job["id"] for job in first["items"]] == [c, b]
+    second = caller.http.get(f"{pages}&cursor={first['next']}").json()
+    assert [job["id"] for job in second["items"]] == [a]
 
 
 @pytest.mark.parametrize(
