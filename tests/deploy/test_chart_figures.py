@@ -261,9 +261,17 @@ def test_stores_are_of_the_versions_that_netra_is_tested_with() -> None:
         assert pins[wheel].startswith(image_version), (store, pins[wheel])
 
 
+def test_postgresql_is_tuned_as_a_server_of_its_own_is() -> None:
+    lines = (ROOT / "config" / "postgresql" / "production.conf").read_text().splitlines()
+    pairs = [line.partition("#")[0].split("=", 1) for line in lines if "=" in line]
+    own = {key.strip(): value.strip().strip("'") for key, value in pairs}
+    given = values()["postgresql"]["settings"]
+    assert given == {key: own[key] for key in given}
+
+
 def test_postgresql_is_tuned_as_asked_for() -> None:
     assert values()["postgresql"]["settings"] == {
-        "max_connections": "500",
+        "max_connections": "1500",
         "shared_buffers": "8GB",
         "effective_cache_size": "24GB",
         "maintenance_work_mem": "2GB",
