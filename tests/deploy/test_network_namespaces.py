@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import json
 import os
 import subprocess
@@ -12,11 +13,14 @@ from pathlib import Path
 
 import pytest
 
-from tests.deploy.chart.render import Case, render_one, values_of
+from tests.conftest import temporary_home
+from tests.deploy.chart import objects
+from tests.deploy.chart.render import Case, Manifest, render_one, values_of
 from tests.deploy.conftest import Proof
 from tests.deploy.network import nft
 from tests.deploy.network.namespaces import Network
-from tests.deploy.network.policy import Port
+from tests.deploy.network.policy import Policies, Port
+from tests.deploy.network.stack import Stack, until
 from tests.deploy.network.topology import Connection, Topology, topology
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="network namespaces need root")
@@ -24,14 +28,21 @@ pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="network namespaces ne
 HERE = Path(__file__).parent / "network"
 
 
+#: Everything in the cluster, the console and a GPU worker included.
+CASE = Case(
+    environment="staging",
+    values={"frontend": {"enabled": True}, "workers": {"gpu": {"enabled": True}}},
+)
+
+
 @pytest.fixture(scope="module")
-def cluster() -> Topology:
-    """Everything in the cluster, the console and a GPU worker included."""
-    case = Case(
-        environment="staging",
-        values={"frontend": {"enabled": True}, "workers": {"gpu": {"enabled": True}}},
-    )
-    return topology(render_one(case).manifests, values_of(case))
+def manifests() -> list[Manifest]:
+    return render_one(CASE).manifests
+
+
+@pytest.fixture(scope="module")
+def cluster(manifests: list[Manifest]) -> Topology:
+    return topology(manifests, values_of(CASE))
 
 
 @pytest.fixture
@@ -86,9 +97,7 @@ def test_the_rules_hold_between_namespaces(
     open_before = tried(network, all_tried)
     assert all(open_before.values()), "without rules everybody reaches everybody"
 
-    for endpoint in cluster.endpoints.values():
-        rules = nft.ruleset(endpoint, list(cluster.endpoints.values()), cluster.policies)
-        network.load(endpoint.name, rules)
+    apply(network, cluster)
     seen = tried(network, all_tried)
 
     ours = cluster.endpoints["backend"].namespace
@@ -103,3 +112,103 @@ def test_the_rules_hold_between_namespaces(
         f"network policies as nftables between {len(cluster.endpoints)} namespaces: of "
         f"{len(ruled):,} connections tried the {needed} needed came about, the others timed out"
     )
+
+
+def apply(network: Network, cluster: Topology, policies: Policies | None = None) -> None:
+    """Loads the policies' rules into every namespace."""
+    endpoints = list(cluster.endpoints.values())
+    for endpoint in endpoints:
+        network.load(endpoint.name, nft.ruleset(endpoint, endpoints, policies or cluster.policies))
+
+
+@pytest.fixture
+def deployed(cluster: Topology, network: Network, manifests: list[Manifest]) -> Iterator[Stack]:
+    """The stack, behind the rules from the first packet on."""
+    with temporary_home() as home:
+        stack = Stack(network, manifests, home)
+        apply(network, cluster)
+        listen(network, "dns", [53], dns=True)
+        listen(network, "internet", [443])
+        stack.start_stores()
+        answering = {("migrate", "postgresql", Port(number=5432))}
+        answering |= {("migrate", "clickhouse", Port(number=8123))}
+        answering |= {("backend", "redis", Port(number=6379))}
+        until(
+            lambda: all(tried(network, list(answering)).values()),
+            60,
+            lambda: "\n".join(stack.log(name) for name in ("postgresql", "redis", "clickhouse")),
+        )
+        stack.migrate()
+        stack.start("backend", "scheduler", "worker-cpu", "flower")
+        try:
+            yield stack
+        finally:
+            for process in reversed(stack.processes.values()):
+                network.stop(process)
+
+
+def _forgetting_clickhouse(cluster: Topology) -> Policies:
+    manifests = copy.deepcopy(cluster.policies.policies)
+    spec = objects.find(manifests, "NetworkPolicy", "netra-worker-cpu-policy")["spec"]
+    spec["egress"] = [r for r in spec["egress"] if r["ports"][0]["port"] != 8123]
+    return Policies(manifests)
+
+
+@pytest.mark.timeout(300)
+def test_the_stack_works_under_the_rules(
+    cluster: Topology, network: Network, deployed: Stack, proof: Proof
+) -> None:
+    backend = "http://netra-backend:8000"
+    until(
+        lambda: deployed.get("ingress-controller", f"{backend}/health/ready")[0] == 200,
+        60,
+        lambda: deployed.log("backend"),
+    )
+    # It writes a table to ClickHouse: all three stores take part.
+    done = deployed.job(within_s=60, table_rows=10)
+    assert done["state"] == "succeeded", deployed.log("worker-cpu")
+
+    for name in ("backend", "worker-cpu", "scheduler"):
+        status, text = deployed.get("prometheus", f"http://netra-{name}:9100/metrics")
+        assert (status, "# HELP" in text) == (200, True), name
+    # Flower has started, and so reached the broker; nobody reaches it.
+    until(lambda: _listens(network, "flower", 5555), 30, lambda: deployed.log("flower"))
+    forbidden = [
+        ("flower", "postgresql", Port(number=5432)),
+        ("flower", "backend", Port(number=8000)),
+        ("worker-cpu", "backend", Port(number=8000)),
+        ("scheduler", "backend", Port(number=8000)),
+        ("frontend", "postgresql", Port(number=5432)),
+        ("frontend", "redis", Port(number=6379)),
+        ("stranger", "backend", Port(number=8000)),
+        ("impostor", "postgresql", Port(number=5432)),
+        ("ingress-controller", "flower", Port(number=5555)),
+        ("ingress-controller", "backend", Port(number=9100)),
+        ("neighbour", "backend", Port(number=9100)),
+        *((name, "internet", Port(number=443)) for name in cluster.needed_by_ours),
+    ]
+    assert not any(tried(network, forbidden).values())
+    assert tried(network, [("stranger", "internet", Port(number=443))]) == {
+        ("stranger", "internet", Port(number=443)): True
+    }, "whom no policy selects reaches it"
+
+    # The mistake of forgetting ClickHouse, made for real: nothing ends, and nothing is lost. Open
+    # connections outlive a change of rules, so the worker is a new one.
+    apply(network, cluster, _forgetting_clickhouse(cluster))
+    network.stop(deployed.processes["worker-cpu"])
+    deployed.start("worker-cpu")
+    stuck = deployed.job(within_s=8, table_rows=10)
+    assert stuck["state"] == ""
+    apply(network, cluster)
+    mended = deployed.job(within_s=90, job=stuck["job"])
+    assert mended["state"] == "succeeded", deployed.log("worker-cpu")
+    proof(
+        "the stack under these rules, by the pods' own commands and settings: jobs from the ingress"
+        f" succeed, metrics are scraped, {len(forbidden)} forbidden connections to living servers"
+        " time out; without the ClickHouse rule a job waits, with it again the same job succeeds"
+    )
+
+
+def _listens(network: Network, name: str, port: int) -> bool:
+    """Whether somebody listens there, asked from within."""
+    return tried(network, [(name, name, Port(number=port))])[name, name, Port(number=port)]

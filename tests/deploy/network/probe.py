@@ -1,7 +1,7 @@
 """Tries connections, all at once, and prints which came about.
 
-`python probe.py '[["10.77.0.2", 8000, "TCP"], …]'` prints a JSON list of booleans, in that order. Over UDP
-it asks a name server.
+`python probe.py '[["10.77.0.2", 8000, "TCP"], …]'` prints a JSON list of booleans, in that order.
+Over UDP it asks a name server.
 """
 
 from __future__ import annotations

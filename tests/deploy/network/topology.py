@@ -68,6 +68,11 @@ class Topology:
                 found.append(f"{source} -> {target}:{port} {word}")
         return found
 
+    @property
+    def needed_by_ours(self) -> list[str]:
+        """The components of Netra's own namespace that begin connections."""
+        return sorted({source for source, _, _ in self.needed if self._is_ours(source)})
+
     def _is_ours(self, name: str) -> bool:
         return self.endpoints[name].namespace == self.endpoints["backend"].namespace
 
