@@ -14,6 +14,9 @@ REGISTRY = CollectorRegistry()
 #: Its CPU seconds, memory and open files (`process_…`), on Linux.
 ProcessCollector(registry=REGISTRY)
 
+#: The pools of workers.
+POOLS = ("cpu", "gpu")
+
 _SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
 
 # --- what an API process counts of itself
@@ -72,8 +75,11 @@ WORKER_BEAT_AT = Gauge(
     registry=REGISTRY,
 )
 
-# --- what is read from PostgreSQL at scrape. Every API process says the same of the present, and
+# --- what an API process reads from PostgreSQL at scrape. Each says the same of the present, and
 # counts what ended since it started: take the `max` over instances, never the `sum`.
+
+#: The label of all tenants beyond those with the longest queues (`metrics.tenants`).
+OTHER_TENANTS = "(other)"
 
 
 @dataclass(frozen=True)
@@ -83,6 +89,7 @@ class Family:
     name: str
     help: str
     labels: tuple[str, ...] = ()
+    kind: str = "gauge"
 
 
 #: Stages that wait (`ready`, `admitted`) or run.
@@ -97,12 +104,65 @@ OUTBOX_LAG = Family("netra_outbox_lag_seconds", "Age of the oldest unsent fact")
 INSERT_LAG = Family(
     "netra_clickhouse_insert_lag_seconds", "Time since the slowest running ingest wrote"
 )
+#: What the recommendations of each workload's newest report saved on traffic that the choice had
+#: not seen, added up by unit (`USD` of that traffic, `USD/h`, `share`, …): measured, no forecast.
+SAVINGS = Family("netra_savings_found", "Savings in the newest reports", ("lever", "unit"))
+#: How many workloads stand behind the sum: of shares, look at the average.
+SAVINGS_WORKLOADS = Family(
+    "netra_savings_workloads", "Workloads with such a saving", ("lever", "unit")
+)
 #: Dead letters that wait for an operator.
 DEAD_LETTERS = Family("netra_dead_letters", "Dead letters not replayed", ("tenant",))
 #: Stages that ended or were sent back: `succeeded`, `failed`, `cancelled`, `retried`.
-STAGE_OUTCOMES = Family("netra_stage_outcomes", "Stages ended", ("agent_name", "outcome"))
+STAGE_OUTCOMES = Family(
+    "netra_stage_outcomes", "Stages ended", ("agent_name", "outcome"), "counter"
+)
 #: Leases lost: a worker died or hung.
-LEASE_EXPIRIES = Family("netra_lease_expiries", "Leases lost", ("pool",))
+LEASE_EXPIRIES = Family("netra_lease_expiries", "Leases lost", ("pool",), "counter")
 #: How long stages that succeeded ran, by agent, seconds.
-AGENT_SECONDS = Family("agent_processing_seconds", "Time that an agent ran", ("agent_name",))
+AGENT_SECONDS = Family(
+    "agent_processing_seconds", "Time that an agent ran", ("agent_name",), "histogram"
+)
 AGENT_BUCKETS = (0.01, 0.05, 0.1, 0.5, 1.0, 5.0, 10.0, 30.0, 60.0, 300.0, 900.0, 3600.0)
+
+#: All of them.
+FAMILIES = tuple(value for value in list(globals().values()) if isinstance(value, Family))
+
+
+@dataclass(frozen=True)
+class Exported:
+    """A metric as documentation and dashboards name it."""
+
+    name: str
+    kind: str
+    labels: tuple[str, ...]
+    help: str
+
+    @property
+    def series(self) -> tuple[str, ...]:
+        """The names under which Prometheus keeps it."""
+        if self.kind == "histogram":
+            return tuple(f"{self.name}_{part}" for part in ("bucket", "count", "sum"))
+        return (self.name,)
+
+
+def exported() -> list[Exported]:
+    """Every metric that some process of Netra serves, by name; those of Python's client beside
+    them (`process_…`) have none of its own to say."""
+    found = [Exported(_named(f.name, f.kind), f.kind, f.labels, f.help) for f in FAMILIES]
+    for value in list(globals().values()):
+        if isinstance(value, Counter | Gauge | Histogram):
+            (described,) = value.describe()
+            found.append(
+                Exported(
+                    _named(described.name, described.type),
+                    described.type,
+                    value._labelnames,
+                    described.documentation,
+                )
+            )
+    return sorted(found, key=lambda one: one.name)
+
+
+def _named(name: str, kind: str) -> str:
+    return f"{name}_total" if kind == "counter" else name

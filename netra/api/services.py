@@ -41,7 +41,9 @@ class Services:
         self.outgoing = Outgoing(self.pool, self.redis, settings.progress)
         #: Where jobs are submitted.
         self.intake = Intake(self.pool, self.outgoing)
-        self.queue_metrics = QueueMetrics(self.pool, settings.queue.worker_stale_s)
+        self.queue_metrics = QueueMetrics(
+            self.pool, settings.queue.worker_stale_s, settings.metrics.tenants
+        )
         #: Threads for what would hold up the event loop.
         self.blocking = BlockingWork(settings.api)
 

@@ -26,6 +26,10 @@ from netra.store.queue import Queue
 
 log = logging.getLogger(__name__)
 
+#: How metrics call the reason for which a process was killed, by the error that the stage is given.
+_KILLED = {"TimeLimit": "time limit", "MemoryLimit": "memory limit"}
+_CANCELLED = "cancelled"
+
 
 class Holder:
     """One worker's heartbeat."""
@@ -66,6 +70,9 @@ class Holder:
         self._thread = threading.Thread(target=self._run, name="holder", daemon=True)
         self._queue: Queue | None = None
         self._outbox = Outbox(settings)
+        metrics.WORKER_MISSED.labels(pool)
+        for reason in (*_KILLED.values(), _CANCELLED):
+            metrics.WORKER_KILLS.labels(pool, reason)
 
     def start(self) -> None:
         self._thread.start()
@@ -127,8 +134,7 @@ class Holder:
 
     def _end(self, queue: Queue, stage: dict[str, Any], error: dict[str, Any] | None) -> None:
         """Kills the process first: what it still writes is refused, since the token is spent."""
-        kind = {"TimeLimit": "time limit", "MemoryLimit": "memory limit"}
-        reason = kind[error["type"]] if error else "cancelled"
+        reason = _KILLED[error["type"]] if error else _CANCELLED
         metrics.WORKER_KILLS.labels(self.pool, reason).inc()
         log.warning("stage %s: killing process %s", stage["stage_id"], stage["worker_pid"])
         self.kill(stage["worker_pid"])

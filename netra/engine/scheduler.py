@@ -16,14 +16,13 @@ import psycopg
 
 from netra import metrics, tracing
 from netra.errors import NetraError
+from netra.metrics import POOLS
 from netra.progress.outbox import Outbox
 from netra.settings import Settings
 from netra.store import postgres
 from netra.store.queue import Queue
 
 log = logging.getLogger(__name__)
-
-POOLS = ("cpu", "gpu")
 
 #: Wakes a worker of a pool: `(pool, messages)`, each `{"stage_id", "admission"}`. May lose them.
 Dispatch = Callable[[str, Sequence[dict[str, Any]]], None]
@@ -53,6 +52,8 @@ class Scheduler:
         #: How long to wait for a database that is away; grows while it stays away.
         self._delay_s = 0.1
         self._reaped_at = self._swept_at = float("-inf")
+        for pool in POOLS:
+            metrics.SCHEDULER_ADMITTED.labels(pool)
 
     def run(self) -> None:
         """Until `stop` is set. A database that is away is waited for."""

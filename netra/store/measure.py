@@ -68,6 +68,26 @@ _ENDED = """
     GROUP BY 1, 2, 3, 4, 5
 """
 
+# A recommendation's saving is its backtest, and for levers of the plan the first of its evidence,
+# which is the same saving in the unit of the cost.
+_SAVINGS = """
+    WITH newest AS (
+        SELECT DISTINCT ON (j.workload_id) r.stage_id FROM stage_results r
+        JOIN jobs j ON j.id = r.job_id AND j.state = 'succeeded'
+        JOIN workloads w ON w.id = j.workload_id AND w.deleted_at IS NULL
+        WHERE r.agent = 'report' ORDER BY j.workload_id, r.job_id DESC
+    ), found AS (
+        SELECT DISTINCT ON (n.stage_id, r->>'id', f->>'unit')
+            r->>'lever' AS lever, f->>'unit' AS unit, (f->>'value')::float8 AS value
+        FROM newest n JOIN stage_results s ON s.stage_id = n.stage_id
+        CROSS JOIN LATERAL jsonb_array_elements(s.content->'recommendations') AS r
+        CROSS JOIN LATERAL (VALUES (1, r->'backtest'), (2, r->'evidence'->0)) AS v(place, f)
+        WHERE f->>'status' = 'ok' AND f->>'value' IS NOT NULL AND f->>'label' LIKE 'Saved%'
+        ORDER BY n.stage_id, r->>'id', f->>'unit', place
+    )
+    SELECT lever, unit, sum(value) AS value, count(*)::int AS n FROM found GROUP BY lever, unit
+"""
+
 
 async def present(connection: AsyncConnection, worker_stale_s: float) -> Present:
     """The queue as it is."""
@@ -96,6 +116,13 @@ async def present(connection: AsyncConnection, worker_stale_s: float) -> Present
         outbox_lag_s=lags["outbox"],
         insert_lag_s=lags["insert"],
     )
+
+
+async def savings(connection: AsyncConnection) -> dict[tuple[str, str], tuple[float, int]]:
+    """What the newest report of each workload saved on unseen traffic: `(sum, workloads)` by
+    `(lever, unit)`."""
+    rows = await (await connection.execute(_SAVINGS)).fetchall()
+    return {(row["lever"], row["unit"]): (row["value"], row["n"]) for row in rows}
 
 
 async def now(connection: AsyncConnection) -> datetime:
