@@ -1,0 +1,390 @@
+# Backups of PostgreSQL, ClickHouse and Redis (scripts/backup.sh), kept for backup_days and copied
+# to the other region; and the bucket of logs.
+
+locals {
+  account = data.aws_caller_identity.current.account_id
+
+  buckets = {
+    backups = aws_s3_bucket.backups
+    logs    = aws_s3_bucket.logs
+  }
+}
+
+resource "aws_s3_bucket" "backups" {
+  #checkov:skip=CKV2_AWS_62:Whether a backup came is seen by its age (Prometheus), not by events
+  bucket = "${local.name}-backups-${local.account}"
+}
+
+resource "aws_s3_bucket" "logs" {
+  #checkov:skip=CKV2_AWS_62:Nothing waits for logs
+  #checkov:skip=CKV_AWS_144:Logs are not needed to recover
+  #checkov:skip=CKV_AWS_145:The load balancer can only write where S3's own key encrypts
+  bucket = "${local.name}-logs-${local.account}"
+}
+
+resource "aws_s3_bucket" "copy" {
+  #checkov:skip=CKV2_AWS_62:As the bucket that it copies
+  #checkov:skip=CKV_AWS_18:Logs of access would lie in the other region; CloudTrail has who read it
+  provider = aws.copy
+
+  bucket = "${local.name}-backups-copy-${local.account}"
+}
+
+resource "aws_s3_bucket_public_access_block" "main" {
+  for_each = local.buckets
+
+  bucket                  = each.value.id
+  block_public_acls       = true
+  block_public_policy     = true
+  ignore_public_acls      = true
+  restrict_public_buckets = true
+}
+
+resource "aws_s3_bucket_public_access_block" "copy" {
+  provider = aws.copy
+
+  bucket                  = aws_s3_bucket.copy.id
+  block_public_acls       = true
+  block_public_policy     = true
+  ignore_public_acls      = true
+  restrict_public_buckets = true
+}
+
+resource "aws_s3_bucket_versioning" "main" {
+  for_each = local.buckets
+
+  bucket = each.value.id
+
+  versioning_configuration {
+    status = "Enabled"
+  }
+}
+
+resource "aws_s3_bucket_versioning" "copy" {
+  provider = aws.copy
+
+  bucket = aws_s3_bucket.copy.id
+
+  versioning_configuration {
+    status = "Enabled"
+  }
+}
+
+resource "aws_s3_bucket_server_side_encryption_configuration" "backups" {
+  bucket = aws_s3_bucket.backups.id
+
+  rule {
+    bucket_key_enabled = true
+
+    apply_server_side_encryption_by_default {
+      sse_algorithm     = "aws:kms"
+      kms_master_key_id = aws_kms_key.main.arn
+    }
+  }
+}
+
+resource "aws_s3_bucket_server_side_encryption_configuration" "logs" {
+  bucket = aws_s3_bucket.logs.id
+
+  rule {
+    apply_server_side_encryption_by_default {
+      sse_algorithm = "AES256"
+    }
+  }
+}
+
+resource "aws_s3_bucket_server_side_encryption_configuration" "copy" {
+  provider = aws.copy
+
+  bucket = aws_s3_bucket.copy.id
+
+  rule {
+    bucket_key_enabled = true
+
+    apply_server_side_encryption_by_default {
+      sse_algorithm     = "aws:kms"
+      kms_master_key_id = aws_kms_key.copy.arn
+    }
+  }
+}
+
+resource "aws_kms_key" "copy" {
+  provider = aws.copy
+
+  description             = "${local.name}: copies of backups"
+  enable_key_rotation     = true
+  deletion_window_in_days = 30
+  policy                  = data.aws_iam_policy_document.copy_key.json
+}
+
+data "aws_iam_policy_document" "copy_key" {
+  #checkov:skip=CKV_AWS_109:A key's own policy; without the account as its owner nobody could change it
+  #checkov:skip=CKV_AWS_111:A key's own policy speaks of that key alone
+  #checkov:skip=CKV_AWS_356:In a key's policy "*" is the key itself
+  statement {
+    sid       = "Account"
+    actions   = ["kms:*"]
+    resources = ["*"]
+
+    principals {
+      type        = "AWS"
+      identifiers = ["arn:${data.aws_partition.current.partition}:iam::${local.account}:root"]
+    }
+  }
+}
+
+resource "aws_s3_bucket_lifecycle_configuration" "backups" {
+  bucket = aws_s3_bucket.backups.id
+
+  rule {
+    id     = "kept"
+    status = "Enabled"
+
+    filter {}
+
+    expiration {
+      days = var.backup_days
+    }
+
+    noncurrent_version_expiration {
+      noncurrent_days = 7
+    }
+
+    abort_incomplete_multipart_upload {
+      days_after_initiation = 2
+    }
+  }
+}
+
+resource "aws_s3_bucket_lifecycle_configuration" "copy" {
+  provider = aws.copy
+
+  bucket = aws_s3_bucket.copy.id
+
+  rule {
+    id     = "kept"
+    status = "Enabled"
+
+    filter {}
+
+    expiration {
+      days = var.backup_days
+    }
+
+    noncurrent_version_expiration {
+      noncurrent_days = 7
+    }
+
+    abort_incomplete_multipart_upload {
+      days_after_initiation = 2
+    }
+  }
+}
+
+resource "aws_s3_bucket_lifecycle_configuration" "logs" {
+  bucket = aws_s3_bucket.logs.id
+
+  rule {
+    id     = "a-year"
+    status = "Enabled"
+
+    filter {}
+
+    expiration {
+      days = 365
+    }
+
+    noncurrent_version_expiration {
+      noncurrent_days = 7
+    }
+
+    abort_incomplete_multipart_upload {
+      days_after_initiation = 2
+    }
+  }
+}
+
+resource "aws_s3_bucket_logging" "backups" {
+  bucket        = aws_s3_bucket.backups.id
+  target_bucket = aws_s3_bucket.logs.id
+  target_prefix = "backups/"
+}
+
+# Over TLS or not at all.
+data "aws_iam_policy_document" "backups" {
+  statement {
+    sid       = "TlsOnly"
+    effect    = "Deny"
+    actions   = ["s3:*"]
+    resources = [aws_s3_bucket.backups.arn, "${aws_s3_bucket.backups.arn}/*"]
+
+    principals {
+      type        = "*"
+      identifiers = ["*"]
+    }
+
+    condition {
+      test     = "Bool"
+      variable = "aws:SecureTransport"
+      values   = ["false"]
+    }
+  }
+}
+
+resource "aws_s3_bucket_policy" "backups" {
+  bucket = aws_s3_bucket.backups.id
+  policy = data.aws_iam_policy_document.backups.json
+}
+
+# What the load balancer, CloudTrail and S3 may write.
+data "aws_iam_policy_document" "logs" {
+  statement {
+    sid       = "LoadBalancer"
+    actions   = ["s3:PutObject"]
+    resources = ["${aws_s3_bucket.logs.arn}/ingress/AWSLogs/${local.account}/*"]
+
+    principals {
+      type        = "Service"
+      identifiers = ["logdelivery.elasticloadbalancing.amazonaws.com"]
+    }
+  }
+
+  statement {
+    sid       = "AccessLogs"
+    actions   = ["s3:PutObject"]
+    resources = ["${aws_s3_bucket.logs.arn}/backups/*"]
+
+    principals {
+      type        = "Service"
+      identifiers = ["logging.s3.amazonaws.com"]
+    }
+
+    condition {
+      test     = "StringEquals"
+      variable = "aws:SourceAccount"
+      values   = [local.account]
+    }
+  }
+
+  statement {
+    sid       = "TrailLooks"
+    actions   = ["s3:GetBucketAcl"]
+    resources = [aws_s3_bucket.logs.arn]
+
+    principals {
+      type        = "Service"
+      identifiers = ["cloudtrail.amazonaws.com"]
+    }
+
+    condition {
+      test     = "StringEquals"
+      variable = "aws:SourceArn"
+      values   = [local.trail_arn]
+    }
+  }
+
+  statement {
+    sid       = "TrailWrites"
+    actions   = ["s3:PutObject"]
+    resources = ["${aws_s3_bucket.logs.arn}/trail/AWSLogs/${local.account}/*"]
+
+    principals {
+      type        = "Service"
+      identifiers = ["cloudtrail.amazonaws.com"]
+    }
+
+    condition {
+      test     = "StringEquals"
+      variable = "aws:SourceArn"
+      values   = [local.trail_arn]
+    }
+  }
+}
+
+resource "aws_s3_bucket_policy" "logs" {
+  bucket = aws_s3_bucket.logs.id
+  policy = data.aws_iam_policy_document.logs.json
+}
+
+# The copy in the other region.
+resource "aws_s3_bucket_replication_configuration" "backups" {
+  bucket = aws_s3_bucket.backups.id
+  role   = aws_iam_role.replication.arn
+
+  rule {
+    id     = "copy"
+    status = "Enabled"
+
+    filter {}
+
+    delete_marker_replication {
+      status = "Disabled"
+    }
+
+    source_selection_criteria {
+      sse_kms_encrypted_objects {
+        status = "Enabled"
+      }
+    }
+
+    destination {
+      bucket        = aws_s3_bucket.copy.arn
+      storage_class = "STANDARD_IA"
+
+      encryption_configuration {
+        replica_kms_key_id = aws_kms_key.copy.arn
+      }
+    }
+  }
+
+  depends_on = [aws_s3_bucket_versioning.main, aws_s3_bucket_versioning.copy]
+}
+
+data "aws_iam_policy_document" "replication_trust" {
+  statement {
+    actions = ["sts:AssumeRole"]
+
+    principals {
+      type        = "Service"
+      identifiers = ["s3.amazonaws.com"]
+    }
+  }
+}
+
+data "aws_iam_policy_document" "replication" {
+  statement {
+    actions   = ["s3:GetReplicationConfiguration", "s3:ListBucket"]
+    resources = [aws_s3_bucket.backups.arn]
+  }
+
+  statement {
+    actions   = ["s3:GetObjectVersionForReplication", "s3:GetObjectVersionAcl", "s3:GetObjectVersionTagging"]
+    resources = ["${aws_s3_bucket.backups.arn}/*"]
+  }
+
+  statement {
+    actions   = ["s3:ReplicateObject", "s3:ReplicateTags"]
+    resources = ["${aws_s3_bucket.copy.arn}/*"]
+  }
+
+  statement {
+    actions   = ["kms:Decrypt"]
+    resources = [aws_kms_key.main.arn]
+  }
+
+  statement {
+    actions   = ["kms:Encrypt"]
+    resources = [aws_kms_key.copy.arn]
+  }
+}
+
+resource "aws_iam_role" "replication" {
+  name               = "${local.name}-replication"
+  assume_role_policy = data.aws_iam_policy_document.replication_trust.json
+}
+
+resource "aws_iam_role_policy" "replication" {
+  name   = "replication"
+  role   = aws_iam_role.replication.id
+  policy = data.aws_iam_policy_document.replication.json
+}
