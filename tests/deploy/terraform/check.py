@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -139,7 +139,9 @@ class _References:
         self.folder, self.providers = folder, providers
         self.found: list[Reference] = []
 
-    def walk(self, name: str, value: Any, inside: str = "", bound: frozenset[str] = frozenset()) -> None:
+    def walk(
+        self, name: str, value: Any, inside: str = "", bound: frozenset[str] = frozenset()
+    ) -> None:
         if isinstance(value, dict):
             for key, inner in items(value):
                 if key == "dynamic":
@@ -314,7 +316,11 @@ def _variables(folder: Folder) -> None:
             folder.problems.append(f"{file}: {name} has no default and is not given")
         for name in sorted(set(given) & set(folder.variables)):
             keys = _object_keys(folder.variables[name])
-            if keys and isinstance(given[name], dict) and {k for k, _ in items(given[name])} != keys:
+            if (
+                keys
+                and isinstance(given[name], dict)
+                and {k for k, _ in items(given[name])} != keys
+            ):
                 folder.problems.append(f"{file}: {name} must have {', '.join(sorted(keys))}")
 
 
@@ -327,19 +333,13 @@ def _object_keys(variable: Tree) -> set[str]:
 
 def _secrets(folder: Folder) -> None:
     """What an ephemeral resource made may only go into write-only arguments."""
-    tainted = {n for n, v in folder.locals.items() if _refers(v, lambda r: r.parts[0] == "ephemeral")}
-    while True:
-        more = {
-            n
-            for n, v in folder.locals.items()
-            if _refers(v, lambda r: r.parts[0] == "local" and r.parts[1] in tainted)
-        } - tainted
-        if not more:
-            break
-        tainted |= more
+    tainted: set[str] = set()
 
     def secret(r: Reference) -> bool:
         return r.parts[0] == "ephemeral" or (r.parts[0] == "local" and r.parts[1] in tainted)
+
+    while more := {n for n, v in folder.locals.items() if _refers(v, secret)} - tainted:
+        tainted |= more
 
     def look(where: str, name: str, value: Any) -> None:
         if isinstance(value, dict):
@@ -358,7 +358,7 @@ def _secrets(folder: Folder) -> None:
         look(f"output.{output}", "value", body)
 
 
-def _refers(value: Any, wanted: Any) -> bool:
+def _refers(value: Any, wanted: Callable[[Reference], bool]) -> bool:
     if isinstance(value, dict):
         return any(_refers(v, wanted) for v in value.values())
     if isinstance(value, list):

@@ -11,6 +11,7 @@ import gzip
 import io
 import json
 import re
+import shutil
 import subprocess
 import tarfile
 import zipfile
@@ -25,7 +26,7 @@ from tests.deploy.tools import BUILT, HERE, tool
 _LOCK = HERE / "tools" / "terraform-providers.txt"
 _FOLDER = BUILT / "terraform-providers"
 _NAMED = re.compile(r"#(\w+) \w+#\1\b")
-_KIND = re.compile(r"/providers/([\w-]+/[\w-]+)/([0-9.]+)/docs(?:/(resources|data-sources|[a-z-]+)/)?")
+_KIND = re.compile(r"/providers/([\w-]+/[\w-]+)/([0-9.]+)/docs")
 
 
 class Argument(msgspec.Struct, frozen=True):
@@ -66,14 +67,17 @@ def providers() -> dict[str, Provider]:
     """By their short name (`aws`); downloaded and read when the lock file is newer."""
     stamp, kept = _FOLDER / ".lock", _FOLDER / "providers.json"
     if not kept.exists() or not stamp.exists() or stamp.read_text() != _LOCK.read_text():
-        _FOLDER.mkdir(parents=True, exist_ok=True)
+        shutil.rmtree(_FOLDER, ignore_errors=True)
+        _FOLDER.mkdir(parents=True)
         pip = [tool("python-hcl2", "python"), "-m", "pip", "download", "--quiet"]
-        pip += ["--disable-pip-version-check", "--no-deps", "--require-hashes", "-r", str(_LOCK), "-d", str(_FOLDER)]
+        pip += ["--disable-pip-version-check", "--no-deps", "--require-hashes"]
+        pip += ["-r", str(_LOCK), "-d", str(_FOLDER)]
         subprocess.run(pip, check=True)
         read = {}
         for wheel in sorted(_FOLDER.glob("cdktn_provider_*.whl")):
             name = wheel.name.removeprefix("cdktn_provider_").split("-")[0]
             read[name] = _read(_assembly(wheel))
+            wheel.unlink()
         kept.write_bytes(msgspec.json.encode(read))
         stamp.write_text(_LOCK.read_text())
     return msgspec.json.decode(kept.read_bytes(), type=dict[str, Provider])
@@ -137,7 +141,6 @@ def _arguments(struct: dict[str, Any]) -> dict[str, Argument]:
         named = _NAMED.search(f"{summary} {docs.get('remarks', '')}")
         inner = re.findall(r'"fqn": "(@[^"]+)"', json.dumps(property_["type"]))
         name = named.group(1) if named else _snake(property_["name"])
-        found[name] = Argument(
-            not property_.get("optional", False), " block." in f" {summary}", next(iter(inner), None)
-        )
+        required = not property_.get("optional", False)
+        found[name] = Argument(required, " block." in f" {summary}", next(iter(inner), None))
     return found

@@ -113,7 +113,9 @@ def _traversal(text: str, first: re.Match[str]) -> tuple[list[str], int, list[st
             inner.append(text[at + 1 : end])
             parts.append(INDEX)
             at = end + 1
-        elif text[at] == "." and (match := re.compile(r"\*|\d+|[A-Za-z_][\w-]*").match(text, at + 1)):
+        elif text[at] == "." and (
+            match := re.compile(r"\*|\d+|[A-Za-z_][\w-]*").match(text, at + 1)
+        ):
             part = match.group()
             parts.append(INDEX if part == "*" or part.isdigit() else part)
             at = match.end()
