@@ -76,8 +76,9 @@ bench-serving: $(STAMP) ## The serving simulator: its speed, and its error on re
 bench-demand: $(STAMP) ## Forecasts of demand and commitments beside seasonal-naive and the quantile rule
 	@$(BIN)/python -m benchmarks.demand $(FILES)
 
-chaos: $(STAMP) ## Faults in a seeded order while 1,000 jobs run; minutes. SEED=1 EACH=4
-	@$(BIN)/python -m tests.chaos --seed $(or $(SEED),1) --jobs 1000 --each $(or $(EACH),4)
+chaos: $(STAMP) ## Faults in a seeded order while 1,000 jobs run; minutes. SEED=1 EACH=3, HOSTS=1: on several hosts
+	@$(BIN)/python -m tests.chaos --seed $(or $(SEED),1) --jobs 1000 --each $(or $(EACH),3) \
+		$(if $(HOSTS),--hosts)
 
 # What builds the package stands in the lock too, so that everything installed has a hash.
 lock: ## Resolve pyproject.toml anew into requirements.lock

@@ -90,6 +90,7 @@ def kill_running(pool: str, *, parent: bool) -> Hit:
     """Kills what runs a stage at this moment, and waits until that stage runs again."""
 
     def hit(scene: Scene) -> None:
+        scene.recovery.await_calm(pool)
         # So that there is one; any other that has just begun will do as well.
         scene.load.submit_single("noop" if pool == "cpu" else "noop-gpu", sleep_s=LONG_S)
         scene.recovery.kill(pool, parent=parent, rng=scene.rng)
@@ -157,7 +158,6 @@ FAULTS = (
         "kill a gpu child that runs a stage",
         (*_TIMED, *_GPU),
         kill_running("gpu", parent=False),
-        quick=True,
     ),
     _fault(
         "kill a cpu worker that runs a stage",

@@ -44,6 +44,19 @@ class Recovery:
         self.unseen = 0
         self._lock = threading.Lock()
 
+    def await_calm(self, pool: str) -> None:
+        """Until no stage waits for its turn in the pool, so that the time to be taken has none."""
+        until = time.monotonic() + _LOOK_S
+        while time.monotonic() < until:
+            with (
+                contextlib.suppress(NetraError, psycopg.OperationalError),
+                postgres.connect(self.settings.database, "chaos") as pg,
+            ):
+                if _waiting(pg, pool) == 0:
+                    return
+            time.sleep(0.5)
+        print(f"stages wait all the time in the {pool} pool: a kill may take longer", flush=True)
+
     def kill(self, pool: str, *, parent: bool, rng: random.Random) -> None:
         """Kills a child, or a worker with all that it runs, and awaits the stages' next starts."""
         until = time.monotonic() + _LOOK_S
@@ -97,6 +110,16 @@ def _running(pg: postgres.Connection, pool: str) -> list[Victim]:
         [pool, _LONG_S],
     ).fetchall()
     return [Victim(**row) for row in rows]
+
+
+def _waiting(pg: postgres.Connection, pool: str) -> int:
+    return _one(
+        pg,
+        "SELECT count(*) AS at FROM stages WHERE pool = %s AND state IN ('ready', 'admitted')"
+        " AND ready_at < clock_timestamp() - interval '1 s'"
+        " AND run_at < clock_timestamp() - interval '1 s'",
+        [pool],
+    )
 
 
 def _now(pg: postgres.Connection) -> float:

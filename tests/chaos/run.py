@@ -8,6 +8,7 @@ import time
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import psycopg
 
@@ -27,7 +28,7 @@ _FOLLOWERS = 25
 
 def run(
     made: Harness, faults: Sequence[Fault], *, seed: int, jobs: int, each: int, gap_s: float
-) -> dict[str, object]:
+) -> dict[str, Any]:
     """Every fault `each` times; the object that `make chaos` ends with."""
     rng = random.Random(seed)
     order = [fault for fault in faults for _ in range(each)]
