@@ -1,4 +1,8 @@
-"""Examines the machine and the stack; used by `netra doctor`."""
+"""Examines the machine and the stack; used by `netra doctor`.
+
+Each examination is a small function; one that fails is a finding, never the end. What follows from
+another finding says so, so that a fault is named once.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +12,7 @@ from rich.console import Group, RenderableType
 from rich.text import Text
 
 from netra.cli import output
-from netra.cli.checks import machine, running, stores
+from netra.cli.checks import causes, clocks, machine, queue, running, stores
 from netra.cli.checks.check import Check, Examination, guarded, subject
 from netra.embedded.home import Home
 from netra.settings import Settings
@@ -18,6 +22,7 @@ EXAMINATIONS: tuple[Examination, ...] = (
     machine.gpu,
     running.processes,
     *(stores.postgres, stores.valkey, stores.clickhouse),
+    *(clocks.clocks, queue.queue),
     *(running.api, running.flower),
 )
 _STYLES = {"ok": "green", "warn": "yellow", "fail": "bold red", "skip": "dim"}
@@ -26,20 +31,31 @@ _STYLES = {"ok": "green", "warn": "yellow", "fail": "bold red", "skip": "dim"}
 def examine(home: Home, settings: Settings) -> list[Check]:
     """Everything that `netra doctor` looks at, in the order it shows it."""
     on = subject(home, settings)
-    return [check for examination in EXAMINATIONS for check in guarded(examination, on)]
+    found = [check for examination in EXAMINATIONS for check in guarded(examination, on)]
+    return causes.explained(found)
+
+
+def exit_code(checks: Sequence[Check]) -> int:
+    """0: all is well; 3: something to watch; 1: something is broken."""
+    states = {check.state for check in causes.roots(checks)}
+    return 1 if "fail" in states else 3 if "warn" in states else 0
 
 
 def render(checks: Sequence[Check]) -> RenderableType:
     rows = output.table("", "check", "found")
     for check in checks:
         found = Text(check.found)
-        if check.mend and check.state != "ok":
+        if check.because:
+            found.append(f"\n→ follows from: {check.because}", "dim")
+        elif check.mend and check.state != "ok":
             found.append(f"\n→ {check.mend}", "dim")
         rows.add_row(Text(check.state, _STYLES[check.state]), check.name, found)
-    counts = {state: sum(c.state == state for c in checks) for state in ("fail", "warn")}
-    verdict = "all is well" if not any(counts.values()) else _verdict(counts)
-    return Group(rows, Text(f"\n{verdict}"))
+    return Group(rows, Text(f"\n{_verdict(causes.roots(checks))}"))
 
 
-def _verdict(counts: dict[str, int]) -> str:
-    return f"{counts['fail']} failed, {counts['warn']} to watch"
+def _verdict(roots: Sequence[Check]) -> str:
+    if not roots:
+        return "all is well"
+    counts = {state: sum(c.state == state for c in roots) for state in ("fail", "warn")}
+    names = ", ".join(check.name for check in roots)
+    return f"{counts['fail']} failed, {counts['warn']} to watch: {names}"

@@ -53,6 +53,10 @@ SECTIONS = {
             "netra.cli.health:health",
             "Say whether a process on this machine is alive: for liveness probes.",
         ),
+        "admin": Lazy(
+            "netra.cli.admin:admin",
+            "Look at and reset connections, queue and memory; make and revoke keys.",
+        ),
         "smoke-test": Lazy(
             "netra.cli.smoke_test:smoke_test",
             "Run one small job through the whole installation and compare its report with the"

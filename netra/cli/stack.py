@@ -18,7 +18,7 @@ from netra.embedded.home import Home
 from netra.embedded.processes import ALL
 from netra.embedded.stopping import on_signals
 from netra.embedded.supervisor import Stack
-from netra.errors import NetraError
+from netra.errors import NetraError, SettingsError
 
 home_option = click.option(
     "--home",
@@ -130,13 +130,20 @@ def _places(now: status.Status) -> RenderableType:
 @home_option
 @output.json_option
 def doctor(home: str | None, as_json: bool) -> Any:
-    """Check the machine and the stack; for whatever is wrong, say why and what to do."""
-    from netra.cli.doctor import examine, render
+    """Check the machine and the stack; for whatever is wrong, say why and what to do.
 
-    checks = examine(_home(home), settings.current())
+    Exit code 0: all is well; 3: something to watch; 1: something is broken.
+    """
+    from netra.cli.checks.check import Check
+    from netra.cli.doctor import examine, exit_code, render
+
+    try:
+        checks = examine(_home(home), settings.current())
+    except SettingsError as e:
+        mend = "correct the file or variable that it names"
+        checks = [Check(name="settings", state="fail", found=e.detail, mend=mend)]
     output.emit(checks, as_json, render)
-    if any(check.state == "fail" for check in checks):
-        click.get_current_context().exit(1)
+    click.get_current_context().exit(exit_code(checks))
 
 
 #: What netra/cli/main.py adds.

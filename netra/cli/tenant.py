@@ -5,25 +5,14 @@ It speaks to PostgreSQL itself, since no API key may change what others get.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
-
 import click
-import msgspec
 from rich.table import Table
 
-from netra import settings as settings_module
 from netra.cli import output
-from netra.cli.connection import NoApi
 from netra.cli.output import count, emit, json_option, when
-from netra.embedded import home as homes
-from netra.embedded import info as information
-from netra.store import postgres
+from netra.cli.stores_here import database, home_option
 from netra.store import tenant as tenants
-from netra.store.postgres import Connection
 from netra.store.tenant import TenantRow
-
-_home_option = click.option("--home", type=click.Path(), help="The folder of the stack to use.")
 
 
 @click.group()
@@ -32,22 +21,22 @@ def tenant() -> None:
 
 
 @tenant.command("list")
-@_home_option
+@home_option
 @json_option
 def list_(home: str | None, as_json: bool) -> None:
     """List tenants, what they may use, and what they use now."""
-    with _database(home) as pg:
+    with database(home) as pg:
         found = tenants.all_of_them(pg)
     emit({"items": found}, as_json, lambda page: _table(page["items"]))
 
 
 @tenant.command()
 @click.argument("tenant")
-@_home_option
+@home_option
 @json_option
 def add(tenant: str, home: str | None, as_json: bool) -> None:
     """Make TENANT, and print its first API key: it is shown once."""
-    with _database(home) as pg:
+    with database(home) as pg:
         key = tenants.make(pg, tenant)
     emit({"id": tenant, "api_key": key}, as_json, lambda made: made["api_key"])
 
@@ -57,7 +46,7 @@ def add(tenant: str, home: str | None, as_json: bool) -> None:
 @click.option("--weight", type=float, help="Its share of a contended pool, relative to others.")
 @click.option("--max-running", type=click.IntRange(0), help="Stages at once at most, in all pools.")
 @click.option("--unlimited", is_flag=True, help="Takes the limit away.")
-@_home_option
+@home_option
 @json_option
 def set_(
     tenant: str,
@@ -72,27 +61,13 @@ def set_(
         raise click.UsageError("--max-running and --unlimited exclude each other")
     if weight is None and max_running is None and not unlimited:
         raise click.UsageError("nothing to change: --weight, --max-running or --unlimited")
-    with _database(home) as pg:
+    with database(home) as pg:
         if weight is not None:
             tenants.set_weight(pg, tenant, weight)
         if unlimited or max_running is not None:
             tenants.set_limit(pg, tenant, max_running)
         (found,) = [row for row in tenants.all_of_them(pg) if row.id == tenant]
     emit(found, as_json, lambda row: _table([row]))
-
-
-@contextmanager
-def _database(named: str | None) -> Iterator[Connection]:
-    """The database that the settings name, else that of the stack here."""
-    settings = settings_module.current()
-    if named is not None or not settings.database.url:
-        stack = information.of_home(homes.choose(named, settings.embedded.home), settings)
-        if stack is None:
-            raise NoApi("no database: set DATABASE_URL, or name a stack's folder with --home")
-        database = msgspec.structs.replace(settings.database, url=stack.database_url)
-        settings = msgspec.structs.replace(settings, database=database)
-    with postgres.connect(settings.database, "tenants") as pg:
-        yield pg
 
 
 def _table(rows: list[TenantRow]) -> Table:

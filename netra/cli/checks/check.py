@@ -23,6 +23,8 @@ class Check(msgspec.Struct, frozen=True, kw_only=True):
     found: str
     #: What to do about it; empty when there is nothing to do.
     mend: str = ""
+    #: The check whose finding explains this one; empty: it is wrong by itself, or not wrong.
+    because: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,6 +42,13 @@ class Subject:
         """Whether there are stores to ask: a stack runs, or settings name them all."""
         s = self.settings
         return self.running or bool(s.database.url and s.redis.url and s.clickhouse.url)
+
+    @property
+    def wants_gpu_worker(self) -> bool:
+        """Whether the stack here has a gpu worker, or, where none runs, would have one."""
+        if self.running:
+            return "worker-gpu" in runfile.read(self.home).processes
+        return not self.has_stores
 
 
 #: Looks at one thing, or at several that come together.

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import importlib.util
 import os
-import shutil
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -21,6 +20,9 @@ _ENGINES = {
 #: Below these, PostgreSQL and ClickHouse soon stop taking writes, bytes.
 _DISK_SHORT = 2 << 30
 _DISK_FULL = 300 << 20
+#: A small file system that is mostly free is not full.
+_SHARE_SHORT = 0.2
+_SHARE_FULL = 0.05
 
 
 def python(on: Subject) -> Iterator[Check]:
@@ -60,10 +62,38 @@ def home(on: Subject) -> Iterator[Check]:
 
 
 def disk(on: Subject) -> Iterator[Check]:
-    free = shutil.disk_usage(_nearest(on.home.path)).free
-    state = "fail" if free < _DISK_FULL else "warn" if free < _DISK_SHORT else "ok"
-    mend = "" if state == "ok" else "free some, or choose a home on another disk with --home"
-    yield Check(name="disk", state=state, found=f"{free / 1e9:.1f} GB free", mend=mend)
+    """Every file system that the home and its stores lie on."""
+    home = on.home
+    folders = {"": home.path, "postgres": home.postgres, "valkey": home.valkey}
+    folders |= {"clickhouse": home.clickhouse, "logs": home.logs}
+    seen = set[int]()
+    for part, folder in folders.items():
+        if part and not folder.exists():
+            continue
+        place = _nearest(folder)
+        device = place.stat().st_dev
+        if device in seen:
+            continue
+        seen.add(device)
+        yield _room(f"disk {part}".strip(), place)
+
+
+def _room(name: str, place: Path) -> Check:
+    there = os.statvfs(place)
+    free, share = there.f_bavail * there.f_frsize, there.f_bavail / max(there.f_blocks, 1)
+    full = free < _DISK_FULL and share < _SHARE_FULL
+    if there.f_files and not there.f_favail:
+        full, free = True, 0
+    state = "fail" if full else "warn" if free < _DISK_SHORT and share < _SHARE_SHORT else "ok"
+    wrong = (
+        "the file system is full: " if full else "it is nearly full: " if state == "warn" else ""
+    )
+    return Check(
+        name=name,
+        state=state,
+        found=f"{wrong}{free / 1e9:.2f} GB free ({share:.0%}) at {place}",
+        mend="" if state == "ok" else "free some, grow it, or choose a home elsewhere with --home",
+    )
 
 
 def engines(on: Subject) -> Iterator[Check]:
@@ -101,13 +131,19 @@ def wanted_ports(on: Subject) -> Iterator[Check]:
 
 
 def gpu(on: Subject) -> Iterator[Check]:
+    """Whether a gpu worker could start here; asked only where one is meant to."""
     from netra.tasks import device
 
     count = device.gpu_count()
+    if not on.wants_gpu_worker:
+        found = f"{count} GPUs; no gpu worker is meant to run here"
+        yield Check(name="gpu", state="skip", found=found)
+        return
     try:
         chosen = device.choose("gpu", on.settings.workers)
     except NetraError as e:
-        yield Check(name="gpu", state="fail", found=str(e), mend="see the message")
+        cause, _, mend = e.detail.partition(". ")
+        yield Check(name="gpu", state="fail", found=cause, mend=mend)
         return
     if chosen == "numpy":
         found = f"{count} GPUs; the gpu pool runs the same code on NumPy (allow_cpu_fallback)"

@@ -27,7 +27,13 @@ def processes(on: Subject) -> Iterator[Check]:
             yield Check(name="processes", state="skip", found="no stack runs", mend="netra up")
         return
     for name, p in now.processes.items():
-        if p.state not in ("running", "done"):
+        if p.pid is None and p.state == "running":
+            found, mend = "it died, and the supervisor has not started it again", "netra status"
+            yield Check(name=name, state="fail", found=found, mend=mend)
+        elif p.pid is not None and _is_held_still(p.pid):
+            found = f"pid {p.pid} is held still (stopped by a signal)"
+            yield Check(name=name, state="fail", found=found, mend=f"kill -CONT {p.pid}")
+        elif p.state not in ("running", "done"):
             found, mend = f"{p.state}, {p.restarts} restarts", f"see logs/{name}.log"
             yield Check(name=name, state="fail", found=found, mend=mend)
         elif p.restarts > _RESTARTS:
@@ -35,6 +41,13 @@ def processes(on: Subject) -> Iterator[Check]:
             yield Check(name=name, state="warn", found=found, mend=mend)
     found = f"{len(now.processes)} processes, {now.memory_bytes / 1e6:.0f} MB"
     yield Check(name="processes", state="ok", found=found)
+
+
+def _is_held_still(pid: int) -> bool:
+    try:
+        return psutil.Process(pid).status() == psutil.STATUS_STOPPED
+    except psutil.Error:
+        return False
 
 
 def api(on: Subject) -> Iterator[Check]:
@@ -66,6 +79,8 @@ def flower(on: Subject) -> Iterator[Check]:
     outside = [address for address in _addresses() if _reachable(address, port)]
     if outside:
         found = f"reachable from other machines at {', '.join(outside)}"
+        if code not in (0, 401):
+            found += ", without credentials"
         mend = "bind it to 127.0.0.1: it can revoke and restart work"
         yield Check(name="flower", state="fail", found=found, mend=mend)
     elif code == 0:

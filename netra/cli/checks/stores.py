@@ -2,27 +2,31 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator
-from datetime import UTC, datetime
 from typing import Any
+from urllib.parse import urlsplit
 
 from netra.cli.checks.check import Check, Subject
-from netra.store import clickhouse as clickhouse_store
-from netra.store import clickhouse_migrations, migrate
+from netra.errors import StoreUnavailable
+from netra.store import clickhouse_http, clickhouse_migrations, revisions
 from netra.store import postgres as postgres_store
 from netra.store import redis as redis_store
 
 _NOT_RUNNING = "no stack runs here, and the settings name no stores"
-#: More than this between two clocks shows in the order of events, seconds.
-_SKEW_S = 1.0
+#: Above this share of what is allowed, a store soon refuses, of connections and of memory.
+_NEARLY_FULL = 0.9
 
 
 def postgres(on: Subject) -> Iterator[Check]:
     if not on.has_stores:
         yield Check(name="postgres", state="skip", found=_NOT_RUNNING, mend="netra up")
         return
-    with postgres_store.connect(on.settings.database, "doctor") as connection:
+    try:
+        connection = postgres_store.connect(on.settings.database, "doctor")
+    except StoreUnavailable as e:
+        yield _unreachable("postgres", "DATABASE_URL", on.settings.database.url, e.detail)
+        return
+    with connection:
 
         def value(query: Any) -> Any:
             row = connection.execute(query).fetchone()
@@ -30,10 +34,8 @@ def postgres(on: Subject) -> Iterator[Check]:
 
         version = value("SHOW server_version")
         yield Check(name="postgres", state="ok", found=f"PostgreSQL {version}, password accepted")
-        yield _clock("postgres clock", value("SELECT extract(epoch FROM clock_timestamp())"))
         has_table = value("SELECT to_regclass('alembic_version') IS NOT NULL")
-        revision = value("SELECT version_num FROM alembic_version") if has_table else None
-        yield _migrated("postgres", revision, migrate.head())
+        yield _revision(value("SELECT version_num FROM alembic_version") if has_table else None)
         durable = value("SHOW fsync") == "on" and value("SHOW synchronous_commit") != "off"
         yield Check(
             name="postgres durability",
@@ -41,29 +43,69 @@ def postgres(on: Subject) -> Iterator[Check]:
             found="fsync on" if durable else "fsync or synchronous_commit is off",
             mend="" if durable else "turn both on: jobs would be lost in a crash",
         )
-        if revision:
-            yield from _workers(connection, on)
+        used = value("SELECT count(*) FROM pg_stat_activity WHERE backend_type = 'client backend'")
+        allowed = value("SELECT current_setting('max_connections')::int")
+        full = used > _NEARLY_FULL * allowed
+        yield Check(
+            name="postgres connections",
+            state="warn" if full else "ok",
+            found=f"{used} of {allowed}",
+            mend="netra admin connections says whose; see docs/tuning.md" if full else "",
+        )
+
+
+def _revision(current: str | None) -> Check:
+    name, known = "postgres migrations", revisions.known()
+    if current == known[-1]:
+        return Check(name=name, state="ok", found=f"at the newest, {current}")
+    if current is None:
+        found, mend = "the database has no schema yet", "python -m netra.store.migrate"
+    elif current in known:
+        missing = known[known.index(current) + 1 :]
+        found = f"at {current}; missing: {', '.join(missing)}"
+        mend = "back up, then: python -m netra.store.migrate"
+    else:
+        found = f"at {current}, which this version of Netra does not know (its newest: {known[-1]})"
+        mend = (
+            "run the newer version that migrated it, or downgrade with that version:"
+            " docs/runbooks/rollback.md"
+        )
+    return Check(name=name, state="fail", found=found, mend=mend)
 
 
 def valkey(on: Subject) -> Iterator[Check]:
     if not on.has_stores:
         yield Check(name="valkey", state="skip", found=_NOT_RUNNING, mend="netra up")
         return
+    from redis.exceptions import RedisError
+
     with redis_store.connect(on.settings.redis) as client:
-        client.ping()
+        try:
+            client.ping()
+        except (RedisError, OSError) as e:
+            yield _unreachable("valkey", "REDIS_URL", on.settings.redis.url, str(e))
+            return
         server: Any = client.info("server")
         version = server.get("valkey_version") or server["redis_version"]
         yield Check(name="valkey", state="ok", found=f"version {version}, password accepted")
-        seconds, micros = client.time()  # pyright: ignore[reportGeneralTypeIssues]
-        yield _clock("valkey clock", seconds + micros / 1e6)
         memory: Any = client.info("memory")
         policy = memory["maxmemory_policy"]
         kept = policy == "noeviction"
         yield Check(
             name="valkey eviction",
             state="ok" if kept else "fail",
-            found=f"maxmemory-policy {policy}",
-            mend="" if kept else "set it to noeviction: dropping a broker's keys delays jobs",
+            found=f"maxmemory-policy is {policy}: under pressure it drops queued wake-ups"
+            if not kept
+            else f"maxmemory-policy {policy}",
+            mend="" if kept else "CONFIG SET maxmemory-policy noeviction, and set it in its file",
+        )
+        used, most = memory["used_memory"], memory["maxmemory"]
+        full = bool(most) and used > _NEARLY_FULL * most
+        yield Check(
+            name="valkey memory",
+            state="warn" if full else "ok",
+            found=f"{used / 1e6:.0f} MB of {most / 1e6:.0f} MB" if most else f"{used / 1e6:.0f} MB",
+            mend="raise maxmemory: a full one refuses wake-ups and news" if full else "",
         )
         saved: Any = client.info("persistence")
         on_disk = bool(saved["aof_enabled"])
@@ -79,54 +121,80 @@ def clickhouse(on: Subject) -> Iterator[Check]:
     if not on.has_stores:
         yield Check(name="clickhouse", state="skip", found=_NOT_RUNNING, mend="netra up")
         return
-    client = clickhouse_store.connect(on.settings.clickhouse)
+    settings = on.settings.clickhouse
+
+    def ask(statement: str) -> list[list[str]]:
+        return clickhouse_http.ask(settings, statement)
+
     try:
-        found = f"ClickHouse {client.server_version}, password accepted"
-        yield Check(name="clickhouse", state="ok", found=found)
-        now = client.query("SELECT toFloat64(now64(6))").result_rows[0][0]
-        yield _clock("clickhouse clock", now)
-        pending = clickhouse_migrations.pending(client)
-        yield _migrated("clickhouse", None if pending else "newest", "newest", pending)
-    finally:
-        client.close()
+        version = ask("SELECT version()")[0][0]
+    except (StoreUnavailable, clickhouse_http.Refused) as e:
+        yield _unreachable("clickhouse", "CLICKHOUSE_URL", settings.url, e.detail)
+        return
+    yield Check(name="clickhouse", state="ok", found=f"ClickHouse {version}, password accepted")
+    if ask("EXISTS TABLE schema_migrations") == [["1"]]:
+        applied = {row[0] for row in ask("SELECT version FROM schema_migrations")}
+    else:
+        applied = set[str]()
+    scripts = sorted(path.stem for path in clickhouse_migrations.SCRIPTS.glob("*.sql"))
+    missing = [name for name in scripts if name not in applied]
+    unknown = sorted(applied - set(scripts))
+    found = f"missing: {', '.join(missing)}" if missing else f"at the newest, {scripts[-1]}"
+    if unknown and not missing:
+        found = f"holds {', '.join(unknown)}, which this version of Netra does not know"
+    yield Check(
+        name="clickhouse migrations",
+        state="fail" if missing else "warn" if unknown else "ok",
+        found=found,
+        mend="python -m netra.store.migrate"
+        if missing
+        else "an older version runs on a newer schema: roll it forward when you can"
+        if unknown
+        else "",
+    )
 
 
-def _workers(connection: postgres_store.Connection, on: Subject) -> Iterator[Check]:
-    """Each pool's workers, by the age of their heartbeats on the database's clock."""
-    rows = connection.execute(
-        "SELECT pool, count(*) AS workers, sum(concurrency) AS slots FROM workers"
-        " WHERE heartbeat_at > now() - make_interval(secs => %s) GROUP BY pool",
-        [on.settings.queue.worker_stale_s],
-    ).fetchall()
-    living = {row["pool"]: row for row in rows}
-    for pool in ("cpu", "gpu"):
-        row = living.get(pool)
-        found = (
-            f"{row['workers']} alive with {row['slots']} slots"
-            if row
-            else f"none has given a sign of life for {on.settings.queue.worker_stale_s:g} s"
-        )
-        mend = "" if row else f"jobs wait until one runs: see logs/worker-{pool}.log"
-        yield Check(name=f"workers {pool}", state="ok" if row else "warn", found=found, mend=mend)
+#: Words that tell causes apart. The drivers give no code for a connection that was never made.
+_CAUSES = (
+    (
+        (
+            *("password authentication failed", "no password supplied"),
+            *("WRONGPASS", "NOAUTH", "invalid username", "Authentication required"),
+            *("Code: 516", "AUTHENTICATION_FAILED", "Authentication failed"),
+        ),
+        "it refuses the password",
+        "give the right user and password in {variable}; after a rotation restart what has the old",
+    ),
+    (
+        ("too many clients", "remaining connection slots", "max number of clients"),
+        "it has no connection left",
+        "netra admin connections says whose they are; raise the limit or lower pool sizes",
+    ),
+    (
+        ("does not exist", "UNKNOWN_DATABASE"),
+        "it has no such database",
+        "name the right database in {variable}, or create it",
+    ),
+    (
+        ("starting up", "shutting down", "in recovery", "LOADING"),
+        "it is starting or stopping",
+        "wait; if it does not end, read its log",
+    ),
+)
 
 
-def _migrated(
-    store: str, current: str | None, newest: str, pending: list[str] | None = None
-) -> Check:
-    name = f"{store} migrations"
-    if current == newest:
-        return Check(name=name, state="ok", found="at the newest")
-    found = f"missing: {', '.join(pending)}" if pending else f"at {current}, newest is {newest}"
-    return Check(name=name, state="fail", found=found, mend="python -m netra.store.migrate")
-
-
-def _clock(name: str, epoch_s: float) -> Check:
-    skew = float(epoch_s) - time.time()
-    well = abs(skew) <= _SKEW_S
-    here = datetime.now(UTC).strftime("%H:%M:%S")
+def _unreachable(name: str, variable: str, url: str, said: str) -> Check:
+    """Why a store cannot be used, as far as its driver's words tell."""
+    parts = urlsplit(url)
+    at = parts.netloc.rpartition("@")[2]
+    words = " ".join(said.split())[:300]
+    for signs, cause, mend in _CAUSES:
+        if any(sign in said for sign in signs):
+            found = f"{cause} ({at}): {words}"
+            return Check(name=name, state="fail", found=found, mend=mend.format(variable=variable))
     return Check(
         name=name,
-        state="ok" if well else "warn",
-        found=f"{skew * 1000:+.0f} ms from this machine's ({here} UTC)",
-        mend="" if well else "let both machines keep time by NTP",
+        state="fail",
+        found=f"down or unreachable at {at}: {words}",
+        mend=f"start it (netra up; on a cluster: its pod, disk, network policy); check {variable}",
     )

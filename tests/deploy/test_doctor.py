@@ -1,0 +1,371 @@
+"""`netra doctor` on real stacks in which a fault was really made: the right cause, and no other."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import psycopg
+import pytest
+import redis
+
+from netra.client import JobRequest, Netra
+from netra.embedded import info as information
+from netra.embedded import runfile
+from netra.embedded.home import Home
+from netra.embedded.info import StackInfo
+from tests.conftest import settings_without_stores
+from tests.deploy.conftest import Proof
+
+NETRA = str(Path(sys.executable).with_name("netra"))
+PORTS = {"NETRA_EMBEDDED_API_PORT": "0", "NETRA_EMBEDDED_FLOWER_PORT": "0"}
+#: Without them the doctor would load for seconds, and not at all where they are what is broken.
+HEAVY = ("numpy", "numba", "pyarrow", "celery", "sqlalchemy", "alembic", "clickhouse_connect")
+
+
+def environ(**more: str) -> dict[str, str]:
+    """This process's, without addresses of any other installation."""
+    taken = ("DATABASE_URL", "REDIS_URL", "CLICKHOUSE_URL", "NETRA_API_URL", "NETRA_API_KEY")
+    return {k: v for k, v in os.environ.items() if k not in taken} | PORTS | more
+
+
+def doctor(home: Path, *prefix: str, **more: str) -> tuple[int, list[dict[str, Any]]]:
+    done = subprocess.run(
+        [*prefix, NETRA, "doctor", "--json", "--home", str(home)],
+        env=environ(**more),
+        capture_output=True,
+        text=True,
+    )
+    assert "Traceback" not in done.stdout + done.stderr, done.stderr
+    return done.returncode, json.loads(done.stdout)
+
+
+def causes(checks: list[dict[str, Any]]) -> dict[str, str]:
+    """What is wrong by itself: name, and what was found."""
+    wrong = [c for c in checks if c["state"] in ("warn", "fail") and not c["because"]]
+    assert all(c["mend"] for c in wrong), wrong
+    return {c["name"]: c["found"] for c in wrong}
+
+
+def diagnosed(home: Path, name: str, words: str, *prefix: str, **more: str) -> None:
+    """Looks until the fault is seen, and then for nothing else beside it."""
+    end = time.monotonic() + 30
+    while True:
+        code, checks = doctor(home, *prefix, **more)
+        found = causes(checks)
+        if set(found) == {name} or time.monotonic() > end:
+            break
+        time.sleep(1)
+    assert set(found) == {name}, found
+    assert words in found[name]
+    assert code in (1, 3)
+
+
+def healthy(home: Path) -> None:
+    end = time.monotonic() + 45
+    while (found := doctor(home))[0] != 0 and time.monotonic() < end:
+        time.sleep(1)
+    assert found[0] == 0, causes(found[1])
+    assert causes(found[1]) == {}
+
+
+@contextmanager
+def stack_at(home: Path, *options: str, **more: str) -> Iterator[StackInfo]:
+    """A stack whose supervisor is a process of its own, as `netra up --detach` leaves it."""
+    home.chmod(0o711)
+    up = [NETRA, "up", "--detach", "--home", str(home), *options]
+    started = subprocess.run(up, env=environ(**more), capture_output=True, text=True)
+    try:
+        assert started.returncode == 0, started.stdout + started.stderr
+        found = information.of_home(Home(home), settings_without_stores())
+        assert found
+        yield found
+    finally:
+        subprocess.run([NETRA, "down", "--home", str(home)], env=environ(), check=True)
+
+
+@pytest.fixture(scope="module")
+def home() -> Iterator[Path]:
+    path = Path(tempfile.mkdtemp(prefix="netra-doctor-"))
+    yield path
+    shutil.rmtree(path, ignore_errors=True)
+
+
+@pytest.fixture(scope="module")
+def ill(home: Path) -> Iterator[StackInfo]:
+    """The stack that falls ill and is cured again, test by test."""
+    with stack_at(home) as info:
+        healthy(home)
+        yield info
+
+
+@contextmanager
+def held_still(*pids: int) -> Iterator[None]:
+    for pid in pids:
+        os.kill(pid, signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        for pid in pids:
+            os.kill(pid, signal.SIGCONT)
+
+
+def supervisor(home: Path) -> int:
+    pid = runfile.read(Home(home)).supervisor
+    assert pid
+    return pid
+
+
+@contextmanager
+def sql(url: str) -> Iterator[psycopg.Connection[Any]]:
+    with psycopg.connect(url, autocommit=True) as connection:
+        yield connection
+
+
+# -- the ten faults -------------------------------------------------------------------------------
+
+
+@pytest.mark.timeout(180)
+@pytest.mark.parametrize("store", ["postgres", "valkey", "clickhouse"])
+def test_a_store_that_is_down(ill: StackInfo, store: str) -> None:
+    with held_still(supervisor(ill.home)):  # or it would be started again
+        ill.kill(store)
+        diagnosed(ill.home, store, "down or unreachable")
+    healthy(ill.home)
+
+
+@pytest.mark.timeout(180)
+def test_a_wrong_password(ill: StackInfo) -> None:
+    right = ill.database_url.rpartition("@")[0].rpartition(":")[2]
+    with sql(ill.database_url) as admin:
+        admin.execute("ALTER ROLE netra PASSWORD 'changed'")
+        try:
+            diagnosed(ill.home, "postgres", "refuses the password")
+        finally:
+            admin.execute(f"ALTER ROLE netra PASSWORD '{right}'")
+    client = redis.Redis.from_url(ill.redis_url)
+    right = ill.redis_url.rpartition("@")[0].rpartition(":")[2]
+    client.config_set("requirepass", "changed")
+    try:
+        diagnosed(ill.home, "valkey", "refuses the password")
+    finally:
+        client.config_set("requirepass", right)
+        client.close()
+    healthy(ill.home)
+
+
+def test_a_schema_that_is_not_this_version_s(ill: StackInfo) -> None:
+    with sql(ill.database_url) as pg:
+        (newest,) = pg.execute("SELECT version_num FROM alembic_version").fetchone() or ("",)
+        for stamped, words in (("0001", "missing: 0002"), ("9999", "does not know")):
+            pg.execute("UPDATE alembic_version SET version_num = %s", [stamped])
+            try:
+                diagnosed(ill.home, "postgres migrations", words)
+            finally:
+                pg.execute("UPDATE alembic_version SET version_num = %s", [newest])
+    healthy(ill.home)
+
+
+@pytest.mark.timeout(180)
+def test_a_stuck_lease(ill: StackInfo) -> None:
+    """A worker dies with a stage, and a session that somebody left open locks the job's row."""
+    with Netra(ill.api_url, ill.api_key) as netra:
+        stages = ({"agent": "noop", "params": {"seconds": 30.0}},)
+        job = netra.jobs.submit(JobRequest(stages=stages))  # pyright: ignore[reportArgumentType]
+        end = time.monotonic() + 30
+        while netra.jobs.get(job.id).state != "running":
+            assert time.monotonic() < end
+            time.sleep(0.2)
+        with psycopg.connect(ill.database_url, application_name="somebody") as left_open:
+            left_open.execute("SELECT 1 FROM jobs WHERE id = %s FOR UPDATE", [job.id])
+            ill.kill("worker-cpu")
+            _until_overdue(ill)
+            diagnosed(ill.home, "postgres transactions", "somebody")
+            _, checks = doctor(ill.home)
+            (leases,) = [c for c in checks if c["name"] == "leases"]
+            assert leases["because"] == "postgres transactions"
+            assert job.id in leases["found"]
+            done = subprocess.run(
+                [NETRA, "admin", "reset", "--application", "somebody", "--home", str(ill.home)],
+                env=environ(),
+                capture_output=True,
+                text=True,
+            )
+            assert done.returncode == 0, done.stderr
+        healthy(ill.home)
+        netra.jobs.cancel(job.id)
+
+
+@pytest.mark.timeout(180)
+def test_a_scheduler_that_hangs(ill: StackInfo) -> None:
+    with held_still(ill.pids["scheduler"], supervisor(ill.home)):
+        diagnosed(ill.home, "scheduler", "held still")
+    healthy(ill.home)
+
+
+def test_a_clock_that_is_wrong(ill: StackInfo) -> None:
+    """This machine's clock, as the doctor's process has it, an hour ahead of the stores'."""
+    diagnosed(ill.home, "machine clock", "+3600", "faketime", "-f", "+3600s")
+    diagnosed(ill.home, "machine clock", "-5.", "faketime", "-f", "-5s")
+    healthy(ill.home)
+
+
+def test_an_eviction_policy_that_loses_work(ill: StackInfo) -> None:
+    client = redis.Redis.from_url(ill.redis_url)
+    client.config_set("maxmemory-policy", "allkeys-lru")
+    try:
+        diagnosed(ill.home, "valkey eviction", "allkeys-lru")
+    finally:
+        client.config_set("maxmemory-policy", "noeviction")
+        client.close()
+    healthy(ill.home)
+
+
+@pytest.mark.timeout(180)
+def test_a_worker_that_cannot_be_reached(ill: StackInfo) -> None:
+    pid = ill.pids["worker-cpu"]
+    with held_still(pid):
+        diagnosed(ill.home, "worker-cpu", str(pid))
+    healthy(ill.home)
+
+
+@pytest.mark.timeout(180)
+def test_flower_open_to_everybody(ill: StackInfo) -> None:
+    port = ill.ports["flower"]
+    with held_still(supervisor(ill.home)):
+        ill.kill("flower")
+        free = socket.socket()
+        free.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        free.bind(("0.0.0.0", port))
+        free.close()
+        command = [sys.executable, "-m", "celery", "-A", "netra.tasks.app:app", "flower"]
+        opened = subprocess.Popen(
+            [*command, "--address=0.0.0.0", f"--port={port}"],
+            env=environ(**ill.environment, FLOWER_UNAUTHENTICATED_API="true"),
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
+        try:
+            _, checks = doctor(ill.home)
+            end = time.monotonic() + 30
+            while "without credentials" not in str(causes(checks)) and time.monotonic() < end:
+                time.sleep(1)
+                _, checks = doctor(ill.home)
+            found = causes(checks)
+            assert set(found) == {"flower"}, found
+            assert "reachable from other machines" in found["flower"]
+        finally:
+            opened.kill()
+            opened.wait()
+    healthy(ill.home)
+
+
+@pytest.mark.timeout(180)
+def test_a_full_disk(tmp_path_factory: pytest.TempPathFactory) -> None:
+    """ClickHouse's folder is a file system of its own, and it fills up."""
+    path = Path(tempfile.mkdtemp(prefix="netra-doctor-"))
+    path.chmod(0o711)
+    folder = path / "clickhouse"
+    folder.mkdir(mode=0o700)
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=200m", "tmpfs", str(folder)], check=True)
+    try:
+        only = [f"--only={name}" for name in ("postgres", "valkey", "clickhouse", "migrate", "api")]
+        with stack_at(path, *only):
+            _, checks = doctor(path)
+            before = {c["name"]: c["state"] for c in checks}
+            assert before["disk clickhouse"] == "ok"
+            with pytest.raises(OSError, match="space"):
+                (folder / "filling").write_bytes(bytes(200 << 20))
+            _, checks = doctor(path)
+            # Without scheduler and workers, which this stack leaves out.
+            new = {n for n in causes(checks) if before.get(n) in ("ok", None)}
+            assert new == {"disk clickhouse"}, causes(checks)
+            assert "full" in causes(checks)["disk clickhouse"]
+    finally:
+        subprocess.run(["umount", "-l", str(folder)], check=True)
+        shutil.rmtree(path, ignore_errors=True)
+
+
+@pytest.mark.timeout(180)
+def test_a_gpu_pool_without_a_gpu(home: Path, ill: StackInfo) -> None:
+    """A production gpu worker is started on this machine, which has none."""
+    strict = {"NETRA_WORKERS_ALLOW_CPU_FALLBACK": "false"}
+    pid = ill.pids["worker-gpu"]
+    with held_still(supervisor(home)):
+        os.kill(pid, signal.SIGTERM)
+        end = time.monotonic() + 20
+        while "worker-gpu" in ill.pids and _lives(pid) and time.monotonic() < end:
+            time.sleep(0.2)
+        refused = subprocess.run(
+            [sys.executable, "-m", "workers.gpu"],
+            env={**environ(**ill.environment), **strict},
+            capture_output=True,
+            text=True,
+        )
+        assert refused.returncode == 78, refused.stderr
+        diagnosed(home, "gpu", "has no GPU", **strict)
+    healthy(home)
+
+
+def _lives(pid: int) -> bool:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except OSError:
+        return False
+
+
+def _until_overdue(ill: StackInfo) -> None:
+    end = time.monotonic() + 60
+    with sql(ill.database_url) as pg:
+        while time.monotonic() < end:
+            row = pg.execute(
+                "SELECT 1 FROM stages WHERE state = 'running'"
+                " AND lease_until < clock_timestamp() - interval '6 s'"
+            ).fetchone()
+            if row:
+                return
+            time.sleep(0.5)
+    raise AssertionError("the lease did not run out")
+
+
+# -- when there is next to nothing to examine -----------------------------------------------------
+
+
+def test_it_loads_nothing_heavy_and_says_what_settings_are_wrong(
+    ill: StackInfo, proof: Proof
+) -> None:
+    code = (
+        "import sys; from netra.cli.main import main\n"
+        f"try: main(['doctor', '--json', '--home', {str(ill.home)!r}])\n"
+        "except SystemExit: pass\n"
+        f"heavy = set({HEAVY!r}) & set(sys.modules)\n"
+        "assert not heavy, heavy"
+    )
+    began = time.monotonic()
+    done = subprocess.run([sys.executable, "-c", code], env=environ(), capture_output=True)
+    took = time.monotonic() - began
+    assert done.returncode == 0, done.stderr
+    wrong = {"DATABASE_URL": "mysql://x", "REDIS_URL": "redis://h", "CLICKHOUSE_URL": "http://h"}
+    with tempfile.TemporaryDirectory() as nowhere:
+        code_, checks = doctor(Path(nowhere), **wrong)
+        assert code_ == 1
+        assert "postgresql://" in causes(checks)["postgres"]
+        code_, checks = doctor(Path(nowhere), NETRA_QUEUE_LEASE_S="soon")
+        assert code_ == 1
+        assert "lease_s" in causes(checks)["settings"]
+    proof(
+        "doctor: 12 faults really made (3 stores down, 2 wrong passwords, 2 wrong schemas, stuck"
+        " lease, hanging scheduler, clock skew, full disk, no GPU, eviction policy, open Flower,"
+        f" unreachable worker), each named alone; nothing on a healthy stack; {took:.1f} s a look"
+    )
