@@ -145,10 +145,12 @@ def end_sessions(
     """
     with unavailable():
         rows = pg.execute(
-            "SELECT pid FROM pg_stat_activity WHERE datname = current_database()"
-            " AND backend_type = 'client backend' AND pid <> pg_backend_pid()"
-            " AND (pid = %(pid)s OR application_name = %(application)s)"
-            " AND pg_terminate_backend(pid)",
+            # Chosen first, ended then: else the planner may end every session it looks at.
+            "WITH chosen AS MATERIALIZED (SELECT pid FROM pg_stat_activity"
+            " WHERE datname = current_database() AND backend_type = 'client backend'"
+            " AND pid <> pg_backend_pid()"
+            " AND (pid = %(pid)s OR application_name = %(application)s))"
+            " SELECT pid, pg_terminate_backend(pid) FROM chosen",
             {"pid": pid, "application": application},
         ).fetchall()
     return [row["pid"] for row in rows]
