@@ -298,3 +298,29 @@ def test_the_chart_has_the_version_of_the_package() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     chart = yaml.safe_load((CHART / "Chart.yaml").read_text())
     assert chart["appVersion"] == project["version"]
+
+
+SCHEDULE = ROOT / "config" / "backup" / "schedule.toml"
+
+
+@pytest.mark.skipif(not SCHEDULE.exists(), reason="the schedule is on its way")
+def test_backups_are_taken_when_the_schedule_says() -> None:
+    jobs = objects.kinds(environments()["backups"].manifests, "CronJob")
+    given = {
+        job["metadata"]["name"].removeprefix("netra-backup-"): (
+            job["spec"]["schedule"],
+            job["spec"]["jobTemplate"]["spec"]["template"]["spec"]["containers"][0]["command"],
+        )
+        for job in jobs
+    }
+    listed = tomllib.loads(SCHEDULE.read_text())
+    assert given == {
+        b["name"]: (b["cron"], ["netra", "backup", *b["arguments"]]) for b in listed["backups"]
+    }
+    assert all(job["spec"]["timeZone"] == "Etc/UTC" for job in jobs)
+    [follow] = [
+        s
+        for n, s in objects.specs(environments()["backups"].manifests)
+        if n == "netra-backup-follow"
+    ]
+    assert follow["containers"][0]["command"] == ["netra", "backup", *listed["follow"]["arguments"]]

@@ -23,6 +23,10 @@ CASES = {
     "staging with console and gpu": Case(
         environment="staging", values={**CONSOLE, "workers": {"gpu": {"enabled": True}}}
     ),
+    "production with backups": Case(
+        environment="production",
+        values={"backup": {"enabled": True, "url": "s3://bucket/netra"}},
+    ),
     "dr": Case(environment="dr"),
 }
 

@@ -29,10 +29,31 @@ def _case(chart: helm.Chart, folder: str, case: dict[str, Any]) -> dict[str, Any
     try:
         chart.validate_schema(values)
         manifests = chart.render(values, name="netra", namespace=case["namespace"])
+        installed = _installed(chart, values, case["namespace"])
         lint = helm.lint(folder, values, strict=True, kube_version="v1.37.0")
     except helm.HelmError as e:
         return {"error": str(e)}
-    return {"manifests": manifests, "lint": lint}
+    return {"manifests": manifests, "lint": lint, "installed": installed}
+
+
+#: Of a cluster that is not there: a client's dry run asks it nothing.
+_CLUSTER = """
+apiVersion: v1
+kind: Config
+clusters: [{name: none, cluster: {server: "https://127.0.0.1:1"}}]
+users: [{name: none, user: {}}]
+contexts: [{name: none, context: {cluster: none, user: none}}]
+current-context: none
+"""
+
+
+def _installed(chart: helm.Chart, values: dict[str, Any], namespace: str) -> str:
+    """What `helm install --dry-run=client` would send after the hooks."""
+    with helm.Config(
+        namespace=namespace, kubeconfig_content=_CLUSTER, storage_driver="memory"
+    ) as config:
+        release = config.install(chart, "netra", values, dry_run="client", namespace=namespace)
+    return release["manifest"]
 
 
 def _merge(into: dict[str, Any], new: dict[str, Any]) -> None:

@@ -18,6 +18,8 @@ CHART = ROOT / "deploy" / "helm" / "netra"
 PLAIN = ROOT / "deploy" / "k8s"
 ENVIRONMENTS = ("staging", "production", "dr")
 NAMESPACE = "netra-production"
+#: Backups switched on.
+BACKUP = {"enabled": True, "url": "s3://bucket/netra", "clickhouseClaim": "clickhouse-backups"}
 
 Manifest = dict[str, Any]
 
@@ -36,6 +38,8 @@ class Rendered:
     #: The text of each template that is not empty, by its name.
     files: dict[str, str]
     lint: dict[str, Any]
+    #: What `helm install` sends, hooks left out.
+    installed: str = ""
 
     @cached_property
     def manifests(self) -> list[Manifest]:
@@ -106,18 +110,20 @@ def _answer(answer: dict[str, Any]) -> Rendered | Refused:
         return Refused(answer["error"])
     files = {Path(name).name: text for name, text in answer["manifests"].items() if text.strip()}
     files.pop("NOTES.txt", None)
-    return Rendered(files=files, lint=answer["lint"])
+    return Rendered(files=files, lint=answer["lint"], installed=answer["installed"])
 
 
 @cache
 def environments() -> dict[str, Rendered]:
-    """The chart as it is for each environment, by one run of Helm; and with the console: `console`.
+    """The chart as it is for each environment, by one run of Helm; and with what is
+    behind a switch: `console`, `backups`.
 
     Raises:
         Refused: Helm did not take the values of one.
     """
     cases = {name: Case(environment=name) for name in ENVIRONMENTS}
     cases["console"] = Case(environment="production", values={"frontend": {"enabled": True}})
+    cases["backups"] = Case(environment="staging", values={"backup": BACKUP})
     named: dict[str, Rendered] = {}
     for name, answer in zip(cases, render(list(cases.values())), strict=True):
         if isinstance(answer, Refused):
