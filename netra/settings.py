@@ -65,6 +65,9 @@ class Api(Group, frozen=True, kw_only=True, forbid_unknown_fields=True):
     port: int = 8000
     #: Origins that a browser may open `/ws` from or call the API from.
     allowed_origins: tuple[str, ...] = ()
+    #: Addresses or networks (`10.0.0.0/16`) of proxies that are believed when they say who calls
+    #: (`X-Forwarded-For`, `X-Forwarded-Proto`). Whoever calls from elsewhere is who calls.
+    trusted_proxies: tuple[str, ...] = ()
     #: Signs the short-lived WebSocket tickets. No default: it is a secret.
     jwt_secret_key: str = ""
     #: A WebSocket ticket lives this long, seconds.

@@ -41,7 +41,11 @@ class Observe:
         elif scope["type"] == "websocket":
             traceparent = scope["netra_traceparent"] = _given_trace(scope) or tracing.begin()
             with (
-                bind(request_id=_request_id(scope), trace_id=tracing.trace_id(traceparent)),
+                bind(
+                    request_id=_request_id(scope),
+                    trace_id=tracing.trace_id(traceparent),
+                    client=_client(scope),
+                ),
                 metrics.WEBSOCKET_CONNECTIONS.track_inprogress(),
             ):
                 await self.app(scope, receive, send)
@@ -56,6 +60,7 @@ class Observe:
             context: dict[str, Any] = {
                 "request_id": request_id,
                 "trace_id": tracing.trace_id(traceparent),
+                "client": _client(scope),
             }
             if span.traceparent:
                 context["span_id"] = span.traceparent[36:52]
@@ -136,6 +141,11 @@ def _given_trace(scope: Any) -> str | None:
         if name == b"traceparent":
             return tracing.parse(value.decode("latin-1"))
     return None
+
+
+def _client(scope: Any) -> str | None:
+    """Whose address calls: the peer's, or the one that a trusted proxy names."""
+    return scope["client"][0] if scope.get("client") else None
 
 
 def _request_id(scope: Any) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 import resource
 import socket
 import sys
@@ -63,12 +64,15 @@ def server(settings: Settings, host: str, port: int) -> Server:
         log_config=None,
         access_log=False,
         server_header=False,
+        proxy_headers=bool(settings.api.trusted_proxies),
+        forwarded_allow_ips=list(settings.api.trusted_proxies),
     )
     return Server(config, app)
 
 
 def _check(settings: Settings) -> None:
     """Raises SettingsError if an address cannot be one: waiting would not mend that."""
+    _check_proxies(settings.api.trusted_proxies)
     postgres.dsn(settings.database)
     redis.check_url(settings.redis)
     if settings.clickhouse.url:
@@ -79,6 +83,17 @@ def _take_files() -> None:
     """Raises the soft limit of open files to the hard one: every client needs one."""
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+
+
+def _check_proxies(trusted: tuple[str, ...]) -> None:
+    """Uvicorn takes what is no address for a name, and then trusts nobody."""
+    for given in trusted:
+        try:
+            ipaddress.ip_network(given)
+        except ValueError as e:
+            raise SettingsError(
+                f"api.trusted_proxies: {e}; give addresses or networks, e.g. 10.0.0.0/16"
+            ) from e
 
 
 def main() -> None:

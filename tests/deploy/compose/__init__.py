@@ -1,0 +1,1 @@
+"""Reads compose/*.yaml as Compose would."""

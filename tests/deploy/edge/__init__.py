@@ -1,0 +1,1 @@
+"""compose's nginx, run for real on free ports of the loopback."""
