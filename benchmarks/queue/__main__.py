@@ -1,6 +1,6 @@
 """The durable queue, each figure beside its peer in the same run.
 
-    python -m benchmarks.queue [--seconds N] [--stages N] [--jobs N]
+    python -m benchmarks.queue [--seconds N] [--stages N] [--jobs N] [--waiting N] [--finished N]
 
 Ratios hold on a shared machine; rates and latencies only if others were quiet: the share of the
 processors that others took is printed. What is not measured yet is null.
@@ -25,17 +25,30 @@ import psutil
 from websockets.sync.client import connect
 
 from benchmarks import bare_celery, jobs
-from benchmarks.queue import drain, fanout, submit
+from benchmarks.queue import drain, fairness, fanout, million, peers, submit
 from benchmarks.queue.runners import held
 from netra.client import Netra
 from netra.embedded.info import StackInfo
 from netra.settings import load
 
-_NOT_YET = (
+#: The object's keys, in order.
+_KEYS = (
+    "submit_ratio",
+    "submit_coalesced_ratio",
+    "batch_jobs_per_s",
+    "latency_p50_ms",
+    "latency_p99_ms",
+    "celery_round_trip_p50_ms",
+    "drain_ratio",
     "drain_short_ratio",
+    "ws_messages_per_s",
+    "ws_p99_ms",
+    "ws_kb_per_client",
     "fairness_ratio",
     "million_ratio",
 )
+#: What is not measured yet.
+_NOT_YET = ("drain_short_ratio",)
 
 
 @contextmanager
@@ -83,30 +96,37 @@ def _busy_s() -> float:
 
 
 def _own_s() -> float:
-    """Processor seconds of this process and all below it that live."""
-    found = [psutil.Process(), *psutil.Process().children(recursive=True)]
+    """Processor seconds of this process and of all below it, those that have ended included."""
     total = 0.0
-    for process in found:
+    for process in (psutil.Process(), *psutil.Process().children(recursive=True)):
         try:
-            total += sum(process.cpu_times()[:2])
+            total += sum(process.cpu_times()[:4])
         except psutil.NoSuchProcess:
             continue
     return total
 
 
-def measure(seconds: float, stages: int, n: int) -> dict[str, float | None]:
+@contextmanager
+def _others() -> Iterator[None]:
+    """Prints the share of the processors that others took meanwhile."""
+    busy, own, began = _busy_s(), _own_s(), time.perf_counter()
+    yield
+    took = (time.perf_counter() - began) * (os.cpu_count() or 1)
+    others = max(0.0, (_busy_s() - busy) - (_own_s() - own)) / took
+    print(f"share of the processors that others took: {others:.0%}")
+
+
+def measure(given: argparse.Namespace) -> dict[str, float | None]:
+    figures: dict[str, float | None] = dict.fromkeys(_NOT_YET)
     with jobs.stack() as info, _bare_worker(jobs.other_database(info.redis_url)) as worker:
-        busy, own, began = _busy_s(), _own_s(), time.perf_counter()
-        figures: dict[str, float | None] = {}
-        figures |= _latency(info, n)
-        figures |= drain.measure(info, worker, jobs.other_database(info.redis_url), stages)
+        figures |= _latency(info, given.jobs)
+        peers.measure(info, given.jobs)
+        figures |= drain.measure(info, worker, jobs.other_database(info.redis_url), given.stages)
+        figures |= fairness.measure(info, given.waiting)
         with held(info, worker):
-            figures |= submit.measure(info, seconds)
+            figures |= submit.measure(info, given.seconds)
             figures |= fanout.measure(info)
-        took = (time.perf_counter() - began) * (os.cpu_count() or 1)
-        others = max(0.0, (_busy_s() - busy) - (_own_s() - own)) / took
-        print(f"share of the processors that others took: {others:.0%}")
-    return figures | dict.fromkeys(_NOT_YET)
+    return figures | million.measure(given.finished)
 
 
 def main() -> None:
@@ -114,8 +134,12 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=3.0, help="a turn of submitting takes")
     parser.add_argument("--stages", type=int, default=2000, help="drained in a turn")
     parser.add_argument("--jobs", type=int, default=240, help="for latency")
+    parser.add_argument("--waiting", type=int, default=fairness.WAITING, help="of one tenant")
+    parser.add_argument("--finished", type=int, default=million.JOBS, help="beside a thousand")
     given = parser.parse_args()
-    print(json.dumps(measure(given.seconds, given.stages, given.jobs)))
+    with _others():
+        figures = measure(given)
+    print(json.dumps({name: figures[name] for name in _KEYS}))
 
 
 if __name__ == "__main__":
