@@ -86,6 +86,7 @@ lock: ## Resolve pyproject.toml anew into requirements.lock
 	@printf 'hatchling==1.27.0\neditables\n' | build/lock/bin/uv pip compile --quiet --upgrade \
 		--no-config --generate-hashes --no-emit-index-url --universal --python-version 3.11 \
 		--custom-compile-command "make lock" --extra dev --extra gpu-profiles --extra otel \
+		--extra backup-s3 \
 		pyproject.toml - -o requirements.lock
 	@echo "requirements.lock: $$(grep -c == requirements.lock) packages"
 	@$(MAKE) --no-print-directory lock-images

@@ -152,6 +152,23 @@ class Embedded(Group, frozen=True, kw_only=True, forbid_unknown_fields=True):
     flower_port: int = 5555
 
 
+class Backup(Group, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    #: Where backups are kept: a folder, or `s3://bucket/prefix` with the usual `AWS_…` variables.
+    url: str = ""
+    #: Backups that nothing younger needs are deleted after, days.
+    keep_days: int = 30
+    #: The WAL and new rows are sent there this often, seconds: with what sending takes, the RPO.
+    follow_s: float = 10.0
+    #: The folder that ClickHouse writes its own backups to before they are sent on, as it and this
+    #: process both see it; empty: the one-machine stack's.
+    clickhouse_folder: str = ""
+    #: The folder of PostgreSQL's programs (`pg_basebackup`, …), of the server's major version;
+    #: empty: those of the wheel.
+    postgres_programs: str = ""
+    #: Room for one backup while it is made or restored; empty: the system's temporary folder.
+    scratch_dir: str = ""
+
+
 class Logging(Group, frozen=True, kw_only=True, forbid_unknown_fields=True):
     level: str = "INFO"
     #: `json` for machines, `text` for a terminal.
@@ -187,6 +204,7 @@ class Settings(Group, frozen=True, kw_only=True, forbid_unknown_fields=True):
     health: Health = Health()
     progress: Progress = Progress()
     embedded: Embedded = Embedded()
+    backup: Backup = Backup()
     logging: Logging = Logging()
     metrics: Metrics = Metrics()
     tracing: Tracing = Tracing()

@@ -49,6 +49,10 @@ SECTIONS = {
         "dead-letter": Lazy("netra.cli.dead_letter:dead_letter", "Show and replay dead letters."),
     },
     "Operating": {
+        "backup": Lazy(
+            "netra.cli.backup:backup",
+            "Back the stores up, restore them to a point in time, prove that it works.",
+        ),
         "health": Lazy(
             "netra.cli.health:health",
             "Say whether a process on this machine is alive: for liveness probes.",

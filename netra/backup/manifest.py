@@ -1,0 +1,143 @@
+"""A backup's manifest: what it holds, of which server, and the hash of every file.
+
+It is written last. What has no manifest is no backup: a dump that failed leaves none.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Mapping
+from datetime import datetime
+from pathlib import Path
+
+import msgspec
+
+from netra.backup.destination import Destination
+from netra.backup.errors import BackupDamaged
+from netra.errors import NotFound
+
+STORES = ("postgres", "clickhouse", "redis")
+NAME = "manifest.json"
+
+
+class File(msgspec.Struct, frozen=True, kw_only=True):
+    name: str
+    size_bytes: int
+    sha256: str
+
+
+class Manifest(msgspec.Struct, frozen=True, kw_only=True):
+    #: `postgres`, `clickhouse` or `redis`.
+    store: str
+    id: str
+    #: `full` or `incremental`.
+    kind: str
+    #: The id of the full backup that an incremental one needs.
+    base: str | None
+    #: The server's clock, before and after: the backup holds all that was there at the beginning,
+    #: and nothing that came after the end.
+    began_at: datetime
+    ended_at: datetime
+    netra: str
+    server: str
+    #: The newest migration applied.
+    schema: str
+    #: Where it is in the server's history: LSNs, timeline, system identifier.
+    position: Mapping[str, str]
+    #: Rows by table, counted at the beginning and at the end.
+    rows: Mapping[str, tuple[int, int]]
+    files: tuple[File, ...]
+
+    @property
+    def folder(self) -> str:
+        return f"{self.store}/{self.id}"
+
+    @property
+    def size_bytes(self) -> int:
+        return sum(file.size_bytes for file in self.files)
+
+
+def new_id(now: datetime, kind: str) -> str:
+    """Sorts by time, and says what it is."""
+    return f"{now:%Y%m%dT%H%M%S}{now.microsecond // 1000:03d}Z-{kind}"
+
+
+def described(name: str, file: Path) -> File:
+    return File(name=name, size_bytes=file.stat().st_size, sha256=sha256(file))
+
+
+def sha256(file: Path) -> str:
+    with file.open("rb") as opened:
+        return hashlib.file_digest(opened, "sha256").hexdigest()
+
+
+def keep(destination: Destination, manifest: Manifest) -> None:
+    """Writes the manifest: from now on there is a backup."""
+    content = msgspec.json.format(msgspec.json.encode(manifest), indent=2)
+    destination.write(f"{manifest.folder}/{NAME}", content)
+
+
+def read(destination: Destination, store: str, id: str) -> Manifest:
+    """Raises NotFound, or BackupDamaged if it is not a manifest."""
+    name = f"{store}/{id}/{NAME}"
+    try:
+        found = msgspec.json.decode(destination.read(name), type=Manifest)
+    except (msgspec.DecodeError, msgspec.ValidationError) as e:
+        raise BackupDamaged(f"{destination.url}/{name}: {e}") from e
+    if (found.store, found.id) != (store, id):
+        raise BackupDamaged(f"{destination.url}/{name} is that of {found.store} {found.id}")
+    return found
+
+
+def listed(destination: Destination, store: str) -> list[Manifest]:
+    """The backups of a store, oldest first."""
+    names = [n for n in destination.names(store) if n.endswith(f"/{NAME}")]
+    return [read(destination, store, name.split("/")[-2]) for name in names]
+
+
+def chain(destination: Destination, newest: Manifest) -> list[Manifest]:
+    """What is needed to restore `newest`: its base, if it has one, and itself.
+
+    Raises:
+        BackupDamaged: the base is missing.
+    """
+    if newest.base is None:
+        return [newest]
+    try:
+        return [read(destination, newest.store, newest.base), newest]
+    except NotFound as e:
+        raise BackupDamaged(f"{newest.store} {newest.id} needs {newest.base}: {e.detail}") from e
+
+
+def fetch(destination: Destination, manifest: Manifest, folder: Path) -> None:
+    """Copies the backup's files into `folder` and compares every hash.
+
+    Raises:
+        BackupDamaged: a file is missing or is not the one that was written.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    for file in manifest.files:
+        fetch_file(destination, manifest, file, folder / file.name)
+
+
+def fetch_file(destination: Destination, manifest: Manifest, file: File, target: Path) -> None:
+    """Copies one file of the backup to `target`. Raises BackupDamaged as `fetch` does."""
+    name = f"{manifest.folder}/{file.name}"
+    try:
+        destination.fetch(name, target)
+    except NotFound as e:
+        raise BackupDamaged(f"{destination.url}/{name} is missing") from e
+    _compare(f"{destination.url}/{name}", file, target)
+
+
+def _compare(name: str, file: File, found: Path) -> None:
+    size = found.stat().st_size
+    if size != file.size_bytes:
+        raise BackupDamaged(f"{name} has {size} bytes; it was written with {file.size_bytes}")
+    if sha256(found) != file.sha256:
+        raise BackupDamaged(f"{name} does not have the SHA-256 that it was written with")
+
+
+def latest_full(manifests: Iterable[Manifest]) -> Manifest | None:
+    full = [m for m in manifests if m.kind == "full"]
+    return full[-1] if full else None

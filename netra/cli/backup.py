@@ -1,0 +1,298 @@
+"""`netra backup`: back the stores up, restore them to a point in time, prove that it works."""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Callable
+from datetime import UTC, datetime
+from functools import wraps
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from netra import settings as configuration
+from netra.cli import output
+from netra.cli.stack import home_option
+from netra.embedded import home as homes
+from netra.embedded import info, runfile
+from netra.errors import InvalidInput
+from netra.settings import Settings
+
+if TYPE_CHECKING:
+    from netra.backup.consistency import Consistency
+    from netra.backup.destination import Destination
+    from netra.backup.manifest import Manifest
+
+#: Exit code of a check that found something lost.
+_LOST = 1
+
+
+class Moment(click.ParamType):
+    """A time of day with its date; without a zone it is UTC."""
+
+    name = "time"
+
+    def convert(self, value: Any, param: Any, ctx: Any) -> datetime:
+        if isinstance(value, datetime):
+            return value
+        try:
+            found = datetime.fromisoformat(value)
+        except ValueError:
+            self.fail(f"{value!r} is no time; write 2026-11-25T21:50:00Z", param, ctx)
+        return found if found.tzinfo else found.replace(tzinfo=UTC)
+
+
+def _with_destination(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Adds `--to` and `--home`; passes `settings`, `destination` and the chosen `home`."""
+
+    @click.option("--at", "url", help="A folder, or s3://bucket/prefix. [NETRA_BACKUP_URL]")
+    @home_option
+    @wraps(command)
+    def found(*args: Any, url: str | None, home: str | None, **kwargs: Any) -> Any:
+        from netra.backup import destination
+
+        own = configuration.current()
+        chosen = homes.choose(home, own.embedded.home)
+        place = destination.at(url or own.backup.url)
+        return command(*args, settings=own, destination=place, home=chosen, **kwargs)
+
+    return found
+
+
+def _running(settings: Settings, home: homes.Home) -> Settings:
+    """Settings that reach the stores: those given, else those of the stack that runs here."""
+    if settings.database.url and settings.clickhouse.url:
+        return settings
+    from netra.backup.home import settings_of
+
+    found = info.of_home(home, settings) if runfile.is_running(home) else None
+    if found is None:
+        raise InvalidInput(
+            f"no stack runs in {home.path}, and DATABASE_URL and CLICKHOUSE_URL are not set:"
+            " nothing to work with"
+        )
+    return settings_of(found, settings)
+
+
+@click.group()
+def backup() -> None:
+    """Back the stores up, restore them to a point in time, prove that it works.
+
+    They are kept where --at or NETRA_BACKUP_URL says: a folder, or s3://bucket/prefix.
+    """
+
+
+@backup.command()
+@click.argument("store", type=click.Choice(["all", "postgres", "clickhouse", "redis"]))
+@click.option("--incremental", is_flag=True, help="Only what the last full backup has not.")
+@output.json_option
+@_with_destination
+def take(
+    store: str,
+    incremental: bool,
+    as_json: bool,
+    settings: Settings,
+    destination: Destination,
+    home: homes.Home,
+) -> None:
+    """Back STORE up, or all three, PostgreSQL first.
+
+    Whatever fails makes the command fail, and leaves no manifest: what it left is no backup.
+    """
+    from netra.backup import clickhouse, postgres, redis
+
+    reached = _running(settings, home)
+    kind = "incremental" if incremental else "full"
+    takers: dict[str, Callable[[], Manifest]] = {
+        "postgres": lambda: postgres.take(reached, destination, kind),
+        "clickhouse": lambda: clickhouse.take(reached, destination, kind),
+        "redis": lambda: redis.take(reached, destination),
+    }
+    chosen = list(takers) if store == "all" else [store]
+    output.emit([takers[name]() for name in chosen], as_json, _table)
+
+
+@backup.command()
+@_with_destination
+def follow(settings: Settings, destination: Destination, home: homes.Home) -> None:
+    """Keep sending PostgreSQL's log and new rows of ClickHouse, until told to stop."""
+    from netra.backup.follow import Follower
+    from netra.logging import configure
+
+    configure("backup", settings.logging)
+    follower = Follower(_running(settings, home), destination)
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: follower.stop.set())
+    follower.run()
+
+
+@backup.command("list")
+@output.json_option
+@_with_destination
+def listing(as_json: bool, settings: Settings, destination: Destination, home: homes.Home) -> None:
+    """Show the backups that are kept, oldest first."""
+    from netra.backup import manifest
+
+    found = [m for store in manifest.STORES for m in manifest.listed(destination, store)]
+    output.emit(found, as_json, _table)
+
+
+@backup.command()
+@click.option("--hashes-only", is_flag=True, help="Compare hashes, and restore nothing.")
+@output.json_option
+@_with_destination
+def verify(
+    hashes_only: bool,
+    as_json: bool,
+    settings: Settings,
+    destination: Destination,
+    home: homes.Home,
+) -> None:
+    """Compare the hash of everything kept; then restore the newest into a scratch folder."""
+    from netra.backup import verify as verification
+
+    checked = verification.hashes(settings, destination)
+    found = None if hashes_only else verification.restored(settings, destination)
+    said = f"{checked.files} files of {checked.backups} backups have their hashes"
+    said += f" ({output.size(checked.size_bytes)})"
+    if found:
+        said += f"; restored: postgres {found.postgres}, clickhouse {found.clickhouse or 'none'}"
+        said += f", redis {found.redis or 'none'}; {_words(found.consistency)}"
+    output.emit({"hashes": checked, "restored": found}, as_json, lambda _: said)
+    if found and not found.consistency.whole:
+        click.get_current_context().exit(_LOST)
+
+
+@backup.command()
+@click.option("--until", type=Moment(), help="The time to restore (default: all there is).")
+@click.option("--replace", is_flag=True, help="Move what is in the way aside.")
+@click.option("--with-redis", is_flag=True, help="Put the last copy of Redis back, too.")
+@output.json_option
+@_with_destination
+def restore(
+    until: datetime | None,
+    replace: bool,
+    with_redis: bool,
+    as_json: bool,
+    settings: Settings,
+    destination: Destination,
+    home: homes.Home,
+) -> None:
+    """Restore a one-machine stack that does not run; then start it with netra up."""
+    from netra.backup import home as whole
+
+    done = whole.restore(
+        home, settings, destination, until=until, replace=replace, with_redis=with_redis
+    )
+    last = done.postgres.last_fact_at
+    said = (
+        f"restored into {home.path}: postgres {done.postgres.backup.id} and its log"
+        f" (newest fact: {output.when(last)}), clickhouse"
+        f" {done.clickhouse.backup.id if done.clickhouse.backup else 'none'} and"
+        f" {done.clickhouse.rows_put_back} rows since; {_words(done.consistency)}"
+    )
+    output.emit(done, as_json, lambda _: said)
+    if not done.consistency.whole:
+        click.get_current_context().exit(_LOST)
+
+
+@backup.command("restore-postgres")
+@click.argument("folder", type=click.Path(path_type=Path))
+@click.option("--until", type=Moment(), help="The time to restore (default: all there is).")
+@output.json_option
+@_with_destination
+def restore_postgres(
+    folder: Path,
+    until: datetime | None,
+    as_json: bool,
+    settings: Settings,
+    destination: Destination,
+    home: homes.Home,
+) -> None:
+    """Restore PostgreSQL of a cluster into FOLDER, which becomes its data folder."""
+    from netra.backup import programs, recovery
+    from netra.embedded import account
+
+    where = recovery.Where(
+        cluster=folder.absolute(),
+        programs=programs.folder(settings),
+        account=account.unprivileged(),
+    )
+    done = recovery.restore(destination, where, until=until)
+    said = (
+        f"restored into {folder}: {done.backup.id}, newest fact: {output.when(done.last_fact_at)}"
+    )
+    output.emit(done, as_json, lambda _: said)
+
+
+@backup.command("restore-clickhouse")
+@click.option("--until", type=Moment(), help="The time PostgreSQL was restored to.")
+@output.json_option
+@_with_destination
+def restore_clickhouse(
+    until: datetime | None,
+    as_json: bool,
+    settings: Settings,
+    destination: Destination,
+    home: homes.Home,
+) -> None:
+    """Restore ClickHouse, which runs and is empty, to what PostgreSQL knows."""
+    from netra.backup import rebuild
+
+    done = rebuild.restore(_running(settings, home), destination, until=until)
+    said = f"restored {done.backup.id if done.backup else 'none'}, {done.rows_put_back} rows since"
+    output.emit(done, as_json, lambda _: said)
+
+
+@backup.command()
+@click.option(
+    "--give-up", is_flag=True, help="Fail ingests whose rows are lost, so that files can be resent."
+)
+@home_option
+@output.json_option
+def check(give_up: bool, home: str | None, as_json: bool) -> None:
+    """Whether ClickHouse has what PostgreSQL says is there. Exit code 1: something is lost."""
+    from netra.backup import consistency
+
+    own = configuration.current()
+    reached = _running(own, homes.choose(home, own.embedded.home))
+    found = consistency.check(reached)
+    if give_up and found.lost_ingests:
+        consistency.give_up(reached, found.lost_ingests)
+    output.emit(found, as_json, _words)
+    if not found.whole:
+        click.get_current_context().exit(_LOST)
+
+
+@backup.command()
+@click.option("--keep-days", type=int, help="[NETRA_BACKUP_KEEP_DAYS, 30]")
+@_with_destination
+def prune(
+    keep_days: int | None, settings: Settings, destination: Destination, home: homes.Home
+) -> None:
+    """Delete what is older than the days to keep, and nothing that something younger needs."""
+    from netra.backup import retention
+
+    days = settings.backup.keep_days if keep_days is None else keep_days
+    deleted = retention.prune(destination, datetime.now(UTC), days)
+    output.stdout().print(f"{len(deleted)} files deleted")
+
+
+def _table(found: list[Manifest]) -> Any:
+    rows = output.table("store", "id", "kind", "complete at", "size", "schema", right=("size",))
+    for m in found:
+        size = output.size(m.size_bytes)
+        rows.add_row(m.store, m.id, m.kind, output.when(m.ended_at), size, m.schema or "–")
+    return rows
+
+
+def _words(found: Consistency) -> str:
+    said = f"{found.ingests} ingests with {found.rows} rows are as PostgreSQL says"
+    if found.lost_ingests:
+        named = ", ".join(f"{w.id} of workload {w.workload_id}" for w in found.lost_ingests)
+        said = f"LOST rows of {len(found.lost_ingests)} of {found.ingests} ingests: {named}; then"
+        said += " netra backup check --give-up, and send their files again"
+    if found.lost_results:
+        said += f"; LOST tables of {len(found.lost_results)} stages: run their jobs again"
+    return said

@@ -1,0 +1,1 @@
+"""What the proofs of backups and of the disaster drill share."""
