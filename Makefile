@@ -3,7 +3,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help install demo test test-slow lint bench bench-ingest bench-lru bench-caching bench-jobs bench-demand bench-serving chaos bench-queue \
+.PHONY: help install demo test coverage test-slow lint bench bench-ingest bench-lru bench-caching bench-jobs bench-demand bench-serving chaos bench-queue \
 	test-deploy k8s lock lock-images lock-tools clean
 
 BIN := .venv/bin
@@ -41,6 +41,11 @@ lint: $(STAMP) ## Style, types and import contracts
 
 test: lint ## Everything that must pass: lint, then all tests
 	$(BIN)/pytest
+
+coverage: $(STAMP) ## The unit tests, and which lines they reach (build/coverage.xml)
+	@mkdir -p build
+	@COVERAGE_FILE=build/.coverage $(BIN)/pytest $(or $(TESTS),tests/unit) --cov=netra --cov=workers \
+		--cov-report=xml:build/coverage.xml --cov-report=term:skip-covered
 
 test-slow: $(STAMP) ## The long forms of tests that make test takes a part of
 	@$(BIN)/pytest -m slow

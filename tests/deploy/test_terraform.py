@@ -237,6 +237,7 @@ def _argument(name: str, resource: str, *path: str) -> object:
 
 
 _DAYS = "${var.backup_days}"
+_RULES = "aws_s3_bucket_lifecycle_configuration.backups"
 _EVICTION = ("default_database", "eviction_policy")
 
 #: What must not drift: cloud, resource, argument, value (operations: windows, ports, policies).
@@ -255,7 +256,7 @@ FIGURES = [
     ("aws", "aws_elasticache_parameter_group.main", ("parameter", "value"), '"noeviction"'),
     ("aws", "aws_lb.main", ("enable_deletion_protection",), True),
     ("aws", "aws_lb.main", ("enable_http2",), True),
-    ("aws", "aws_s3_bucket_lifecycle_configuration.backups", ("rule", "expiration", "days"), _DAYS),
+    ("aws", _RULES, ("rule", "expiration", "days"), "${local.expire_days}"),
     ("gcp", "google_sql_database_instance.main", ("settings", "availability_type"), '"REGIONAL"'),
     ("gcp", "google_redis_instance.main", ("replica_count",), 2),
     ("gcp", "google_redis_instance.main", ("redis_configs", "maxmemory-policy"), '"noeviction"'),

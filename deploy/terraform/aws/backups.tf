@@ -2,6 +2,10 @@
 # to the other region; and the bucket of logs.
 
 locals {
+  # `netra backup prune` removes after backup_days what nothing younger needs. The buckets' own rule
+  # comes later, so that it never takes a weekly full backup from under its increments.
+  expire_days = var.backup_days + 8
+
   account = data.aws_caller_identity.current.account_id
 
   buckets = {
@@ -143,7 +147,7 @@ resource "aws_s3_bucket_lifecycle_configuration" "backups" {
     filter {}
 
     expiration {
-      days = var.backup_days
+      days = local.expire_days
     }
 
     noncurrent_version_expiration {
@@ -168,7 +172,7 @@ resource "aws_s3_bucket_lifecycle_configuration" "copy" {
     filter {}
 
     expiration {
-      days = var.backup_days
+      days = local.expire_days
     }
 
     noncurrent_version_expiration {

@@ -91,7 +91,8 @@ resource "aws_eks_pod_identity_association" "secrets" {
   role_arn        = aws_iam_role.secrets.arn
 }
 
-# Backups are written and read by their own account; it cannot delete them before their time.
+# Backups are written, read and pruned by an account of their own; the bucket keeps what was deleted
+# for a week.
 resource "aws_iam_role" "backup" {
   name               = "${local.name}-backup"
   assume_role_policy = data.aws_iam_policy_document.pod_trust.json
@@ -99,7 +100,7 @@ resource "aws_iam_role" "backup" {
 
 data "aws_iam_policy_document" "backup" {
   statement {
-    actions   = ["s3:PutObject", "s3:GetObject"]
+    actions   = ["s3:PutObject", "s3:GetObject", "s3:DeleteObject"]
     resources = ["${aws_s3_bucket.backups.arn}/*"]
   }
 

@@ -1,4 +1,6 @@
-# Backups (scripts/backup.sh, to a mounted container), kept for backup_days, in two regions.
+# Backups (scripts/backup.sh, to a mounted container), in two regions. `netra backup prune` removes
+# after backup_days what nothing younger needs; the account's own rule comes later, so that it never
+# takes a weekly full backup from under its increments.
 
 resource "azurerm_storage_account" "backups" {
   #checkov:skip=CKV_AZURE_33:There is no queue in it
@@ -92,7 +94,7 @@ resource "azurerm_storage_management_policy" "backups" {
 
     actions {
       base_blob {
-        delete_after_days_since_modification_greater_than = var.backup_days
+        delete_after_days_since_modification_greater_than = var.backup_days + 8
       }
 
       version {

@@ -1,4 +1,6 @@
-# Backups (scripts/backup.sh), kept for backup_days.
+# Backups (scripts/backup.sh). `netra backup prune` removes after backup_days what nothing younger
+# needs; the bucket's own rule comes later, so that it never takes a weekly full backup from under its
+# increments.
 
 resource "google_storage_bucket" "backups" {
   name                        = "${var.project}-${local.name}-backups"
@@ -21,7 +23,7 @@ resource "google_storage_bucket" "backups" {
 
   lifecycle_rule {
     condition {
-      age = var.backup_days
+      age = var.backup_days + 8
     }
 
     action {

@@ -27,17 +27,15 @@ resource "google_secret_manager_secret_iam_member" "secrets" {
   member    = google_service_account.secrets.member
 }
 
-# Backups are written and read, not deleted.
+# Backups are written, read and pruned.
 resource "google_service_account" "backup" {
   account_id   = "${local.name}-backup"
   display_name = "Backups of ${local.name}"
 }
 
 resource "google_storage_bucket_iam_member" "backup" {
-  for_each = toset(["roles/storage.objectCreator", "roles/storage.objectViewer"])
-
   bucket = google_storage_bucket.backups.name
-  role   = each.key
+  role   = "roles/storage.objectUser"
   member = google_service_account.backup.member
 }
 
