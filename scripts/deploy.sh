@@ -53,9 +53,7 @@ before() {
 
 if "$backup"; then
     echo "backup" >&2
-    job="backup-before-${tag:0:12}-$(date -u +%H%M%S)"
-    run kubectl --namespace "$namespace" create job "$job" --from cronjob/netra-backup-postgres-full
-    run kubectl --namespace "$namespace" wait --for condition=complete "job/$job" --timeout "$timeout"
+    run scripts/ci/backup.sh "$namespace" "$tag"
 fi
 
 # The chart's hook migrates before anything else changes; --wait ends when all pods are ready.

@@ -111,6 +111,7 @@ def _log(scope: Any, endpoint: str, status: int, seconds: float) -> None:
         seconds * 1000,
         extra={
             "tenant_id": user.tenant_id if user else None,
+            "key_name": user.key_name if user else None,
             "job_id": scope.get("netra_job_id"),
             "seconds": round(seconds, 6),
         },

@@ -268,6 +268,30 @@ def test_without_a_backup_nothing_is_deployed(recorded: Path) -> None:
     assert calls == ["kubectl create", "kubectl wait"]
 
 
+@pytest.mark.parametrize(
+    ("cloud", "said"),
+    [
+        ("aws", "aws rds create-db-snapshot --db-instance-identifier netra-production"),
+        ("gcp", "gcloud sql backups create --instance netra-production"),
+        ("azure", "az postgres flexible-server backup create"),
+    ],
+)
+def test_a_cloud_backs_its_own_database_up(cloud: str, said: str) -> None:
+    env = {"CLOUD": cloud, "POSTGRES_INSTANCE": "netra-production", "RESOURCE_GROUP": "group"}
+    answer = run(["scripts/ci/backup.sh", "--dry-run", "netra-production", "0123456789abcdef"], env)
+    assert answer.returncode == 0
+    assert said in answer.stderr
+    assert "before-0123456789ab-" in answer.stderr
+
+
+def test_the_job_that_backs_up_is_one_of_the_schedule() -> None:
+    script = (ROOT / "scripts" / "ci" / "backup.sh").read_text()
+    name = re.search(r"cronjob/netra-backup-([\w-]+)", script)
+    values = yaml.safe_load((ROOT / "deploy" / "helm" / "netra" / "values.yaml").read_text())
+    assert name
+    assert name.group(1) in {entry["name"] for entry in values["backup"]["schedule"]}
+
+
 @pytest.mark.parametrize("step", ["helm upgrade", "rollout status", "smoke-test"])
 def test_a_version_that_fails_is_taken_back(recorded: Path, step: str) -> None:
     code, calls, said = deploy(recorded, fail=step)

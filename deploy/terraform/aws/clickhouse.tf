@@ -106,6 +106,7 @@ resource "aws_instance" "clickhouse" {
     config    = base64encode(local.clickhouse_config[each.key])
     keeper    = contains(keys(local.clickhouse_keepers), each.key) ? base64encode(local.clickhouse_keeper_config[each.key]) : ""
     db_folder = "/data/clickhouse"
+    backups   = "https://${aws_s3_bucket.backups.bucket}.s3.${var.region}.amazonaws.com/clickhouse/${each.key}"
   })
 
   root_block_device {

@@ -186,12 +186,21 @@ resource "aws_iam_role" "deployer" {
   max_session_duration = 3600
 }
 
-# Its rights in the cloud end at finding the cluster; in the cluster RBAC says what it may
+# Its rights in the cloud end at finding the cluster and taking a snapshot of the database before it
+# changes anything; in the cluster RBAC says what it may
 # (deploy/terraform/rbac.yaml).
 data "aws_iam_policy_document" "deployer" {
   statement {
     actions   = ["eks:DescribeCluster"]
     resources = [aws_eks_cluster.main.arn]
+  }
+
+  statement {
+    actions = ["rds:CreateDBSnapshot", "rds:DescribeDBSnapshots"]
+    resources = [
+      aws_db_instance.main.arn,
+      "arn:${data.aws_partition.current.partition}:rds:${var.region}:${local.account}:snapshot:before-*",
+    ]
   }
 }
 

@@ -35,6 +35,11 @@ output "postgres_host" {
   value       = aws_db_instance.main.address
 }
 
+output "postgres_instance" {
+  description = "For scripts/ci/backup.sh: POSTGRES_INSTANCE."
+  value       = aws_db_instance.main.identifier
+}
+
 output "postgres_arn" {
   description = "What dr's postgres_source_arn is set to."
   value       = aws_db_instance.main.arn

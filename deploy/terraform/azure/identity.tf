@@ -58,6 +58,26 @@ resource "azurerm_federated_identity_credential" "deploy" {
   subject                   = "repo:${var.github_repository}:environment:${var.environment}"
 }
 
+# It backs the database up before it changes anything.
+resource "azurerm_role_definition" "backup" {
+  name  = "${local.name}-backs-postgresql-up"
+  scope = azurerm_resource_group.main.id
+
+  permissions {
+    actions = [
+      "Microsoft.DBforPostgreSQL/flexibleServers/read",
+      "Microsoft.DBforPostgreSQL/flexibleServers/backups/read",
+      "Microsoft.DBforPostgreSQL/flexibleServers/backups/write",
+    ]
+  }
+}
+
+resource "azurerm_role_assignment" "deploy_backup" {
+  scope              = azurerm_postgresql_flexible_server.main.id
+  role_definition_id = azurerm_role_definition.backup.role_definition_resource_id
+  principal_id       = azurerm_user_assigned_identity.deploy.principal_id
+}
+
 resource "azurerm_role_assignment" "deploy" {
   scope                = azurerm_kubernetes_cluster.main.id
   role_definition_name = "Azure Kubernetes Service Cluster User Role"

@@ -40,6 +40,11 @@ output "postgres_host" {
   value       = azurerm_postgresql_flexible_server.main.fqdn
 }
 
+output "postgres_instance" {
+  description = "For scripts/ci/backup.sh: POSTGRES_INSTANCE."
+  value       = azurerm_postgresql_flexible_server.main.name
+}
+
 output "postgres_replica_hosts" {
   description = "Read replicas."
   value       = azurerm_postgresql_flexible_server.replica[*].fqdn

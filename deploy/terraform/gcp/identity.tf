@@ -92,9 +92,20 @@ resource "google_service_account_iam_member" "deploy" {
   member             = "principal://iam.googleapis.com/${google_iam_workload_identity_pool.deploy[0].name}/subject/repo:${var.github_repository}:environment:${var.environment}"
 }
 
-# It may find the cluster and sign in to it.
+# It may find the cluster, sign in to it, and back the database up before it changes anything.
+resource "google_project_iam_custom_role" "backup" {
+  role_id     = replace("${local.name}_backup", "-", "_")
+  title       = "Backs PostgreSQL up"
+  permissions = ["cloudsql.backupRuns.create", "cloudsql.backupRuns.get", "cloudsql.backupRuns.list", "cloudsql.instances.get"]
+}
+
 resource "google_project_iam_member" "deploy" {
+  for_each = {
+    cluster = "roles/container.clusterViewer"
+    backup  = google_project_iam_custom_role.backup.id
+  }
+
   project = var.project
-  role    = "roles/container.clusterViewer"
+  role    = each.value
   member  = google_service_account.deploy.member
 }

@@ -35,6 +35,11 @@ output "postgres_host" {
   value       = google_sql_database_instance.main.private_ip_address
 }
 
+output "postgres_instance" {
+  description = "For scripts/ci/backup.sh: POSTGRES_INSTANCE."
+  value       = google_sql_database_instance.main.name
+}
+
 output "postgres_replica_hosts" {
   description = "Read replicas."
   value       = google_sql_database_instance.replica[*].private_ip_address
