@@ -1,7 +1,8 @@
 # EKS with two managed node groups. Pods get their AWS rights by Pod Identity, nodes have none of them.
 
 locals {
-  namespace = "netra-${var.environment}"
+  # The standby is production's, once it is activated.
+  namespace = var.environment == "dr" ? "netra-production" : "netra-${var.environment}"
 }
 
 resource "aws_eks_cluster" "main" {

@@ -72,8 +72,7 @@ variable "operator_cidrs" {
 variable "kubernetes_version" {
   description = "A version in EKS's standard support."
   type        = string
-  # 1.27 of the first module left support in 2025.
-  default = "1.36"
+  default     = "1.36"
 }
 
 variable "cpu_nodes" {

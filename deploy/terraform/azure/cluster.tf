@@ -1,7 +1,8 @@
 # AKS with two node pools and the monitoring add-on. Cilium enforces NetworkPolicies.
 
 locals {
-  namespace = "netra-${var.environment}"
+  # The standby is production's, once it is activated.
+  namespace = var.environment == "dr" ? "netra-production" : "netra-${var.environment}"
 }
 
 resource "azurerm_kubernetes_cluster" "main" {

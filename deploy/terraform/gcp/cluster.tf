@@ -2,7 +2,8 @@
 # NetworkPolicies.
 
 locals {
-  namespace    = "netra-${var.environment}"
+  # The standby is production's, once it is activated.
+  namespace    = var.environment == "dr" ? "netra-production" : "netra-${var.environment}"
   ingress_port = 30443
 }
 
