@@ -11,6 +11,8 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from tests.deploy.conftest import Proof
 from tests.deploy.terraform.format import TERRAFORM
 from tests.deploy.tools import tool
@@ -61,6 +63,7 @@ def findings(results: list[dict[str, Any]]) -> set[Finding]:
     }
 
 
+@pytest.mark.timeout(600)
 def test_scan_is_clean_and_every_exception_needed(tmp_path: Path, proof: Proof) -> None:
     result = scan(TERRAFORM)
     assert result["summary"]["parsing_errors"] == 0

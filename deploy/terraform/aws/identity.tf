@@ -91,6 +91,54 @@ resource "aws_eks_pod_identity_association" "secrets" {
   role_arn        = aws_iam_role.secrets.arn
 }
 
+# The cluster's autoscaler moves the sizes of this cluster's node groups, and no others.
+resource "aws_iam_role" "autoscaler" {
+  name               = "${local.name}-autoscaler"
+  assume_role_policy = data.aws_iam_policy_document.pod_trust.json
+}
+
+data "aws_iam_policy_document" "autoscaler" {
+  #checkov:skip=CKV_AWS_356:AWS knows no narrower resource for calls that only look
+  statement {
+    actions = [
+      "autoscaling:DescribeAutoScalingGroups",
+      "autoscaling:DescribeAutoScalingInstances",
+      "autoscaling:DescribeLaunchConfigurations",
+      "autoscaling:DescribeScalingActivities",
+      "ec2:DescribeImages",
+      "ec2:DescribeInstanceTypes",
+      "ec2:DescribeLaunchTemplateVersions",
+      "ec2:GetInstanceTypesFromInstanceRequirements",
+      "eks:DescribeNodegroup",
+    ]
+    resources = ["*"]
+  }
+
+  statement {
+    actions   = ["autoscaling:SetDesiredCapacity", "autoscaling:TerminateInstanceInAutoScalingGroup"]
+    resources = ["*"]
+
+    condition {
+      test     = "StringEquals"
+      variable = "aws:ResourceTag/k8s.io/cluster-autoscaler/${aws_eks_cluster.main.name}"
+      values   = ["owned"]
+    }
+  }
+}
+
+resource "aws_iam_role_policy" "autoscaler" {
+  name   = "autoscaler"
+  role   = aws_iam_role.autoscaler.id
+  policy = data.aws_iam_policy_document.autoscaler.json
+}
+
+resource "aws_eks_pod_identity_association" "autoscaler" {
+  cluster_name    = aws_eks_cluster.main.name
+  namespace       = "kube-system"
+  service_account = "cluster-autoscaler"
+  role_arn        = aws_iam_role.autoscaler.arn
+}
+
 # Backups are written, read and pruned by an account of their own; the bucket keeps what was deleted
 # for a week.
 resource "aws_iam_role" "backup" {
