@@ -38,6 +38,11 @@ ACTIVE_CONNECTIONS = Gauge(
     "active_connections", "Requests and streams being answered", registry=REGISTRY
 )
 WEBSOCKET_CONNECTIONS = Gauge("websocket_connections", "Open WebSockets", registry=REGISTRY)
+#: The API's pool of connections to PostgreSQL: `open`, those of them that are `idle`, and requests
+#: that are `waiting` for one.
+DATABASE_POOL = Gauge(
+    "netra_database_pool", "Connections to PostgreSQL", ["state"], registry=REGISTRY
+)
 
 
 # --- what the scheduler counts of itself

@@ -15,11 +15,14 @@ from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_l
 from netra import metrics_server
 from netra.api.services import Served, Services
 from netra.errors import NetraError
+from netra.metrics import DATABASE_POOL
 
 log = logging.getLogger(__name__)
 
 #: PostgreSQL is waited for this long, seconds; Prometheus itself gives up after ten.
 _PATIENCE_S = 8.0
+#: What the pool calls what is shown.
+_POOL_STATS = {"open": "pool_size", "idle": "pool_available", "waiting": "requests_waiting"}
 
 
 @get("/metrics", summary="Prometheus metrics", tags=["health"])
@@ -30,6 +33,9 @@ async def show(services: Served) -> Response[Any]:
 
 async def text(services: Services) -> bytes:
     """All metrics, as Prometheus reads them."""
+    stats = services.pool.get_stats()
+    for state, name in _POOL_STATS.items():
+        DATABASE_POOL.labels(state).set(stats.get(name, 0))
     own = metrics_server.own()
     queue = CollectorRegistry()
     try:

@@ -5,22 +5,18 @@ from __future__ import annotations
 from urllib.request import urlopen
 
 from netra.cli.checks.check import Subject
+from netra.embedded.ports import LOOPBACK
 
 #: What is shown, of all that is counted.
-_SHOWN = (
-    "active_connections",
-    "websocket_connections",
-    "netra_pool_connections",
-    "netra_pool_waiting",
-)
+_SHOWN = ("active_connections", "websocket_connections", "netra_database_pool")
+_PORT = "metrics-api"
 
 
 def of(on: Subject) -> dict[str, float]:
-    """Figures by name; none where the API does not answer."""
-    at = on.settings.api
-    url = on.stack.api_url if on.stack and on.running else f"http://127.0.0.1:{at.port}"
+    """Figures by name; none where no API answers on its metrics port on this machine."""
+    port = on.stack.ports.get(_PORT, 0) if on.stack and on.running else on.settings.metrics.port
     try:
-        with urlopen(f"{url}/metrics", timeout=5) as answer:
+        with urlopen(f"http://{LOOPBACK}:{port}/metrics", timeout=5) as answer:
             text = answer.read().decode()
     except OSError:
         return {}

@@ -1,0 +1,226 @@
+"""The commands in the runbooks: found, run, or checked against the programs that they call."""
+
+from __future__ import annotations
+
+import re
+import shlex
+import shutil
+import subprocess
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+import click
+import yaml
+
+from netra.cli.main import main
+from tests.deploy.tools import tool
+
+ROOT = Path(__file__).parents[2]
+PAGES = sorted((ROOT / "docs" / "runbooks").glob("*.md"))
+_FENCE = re.compile(r"^```([^\n]*)\n(.*?)^```$", re.M | re.S)
+#: What Helm 3 and Compose 2 take, of what the runbooks use: neither has a package to ask.
+_HELM = {
+    "upgrade": {"--install", "--namespace", "--values", "--wait"},
+    "rollback": {"--namespace", "--wait"},
+    "history": {"--namespace"},
+}
+_COMPOSE = {"exec": set(), "logs": {"--tail"}, "ps": set(), "restart": set(), "up": {"--detach"}}
+_PLACEHOLDER = re.compile(r"^[A-Z][A-Z_]+$|^…$")
+
+
+@dataclass(frozen=True)
+class Block:
+    page: str
+    line: int
+    #: `run`, `check`, or what else stands behind the language.
+    mark: str
+    text: str
+
+    def __str__(self) -> str:
+        return f"{self.page}:{self.line}"
+
+
+class Wrong(AssertionError):
+    """A command that would not work."""
+
+
+def blocks() -> Iterator[Block]:
+    """All blocks of shell commands."""
+    for path in PAGES:
+        text = path.read_text()
+        for found in _FENCE.finditer(text):
+            language, _, mark = found[1].partition(" ")
+            if language in ("sh", "bash", "shell", "console", ""):
+                line = text.count("\n", 0, found.start()) + 1
+                yield Block(path.name, line, mark.strip(), found[2])
+
+
+def commands(block: Block) -> list[list[str]]:
+    """The commands of a block, as lists of words; pipes are cut."""
+    found: list[list[str]] = []
+    for line in block.text.replace("\\\n", " ").splitlines():
+        words = shlex.split(line, comments=True)
+        while "|" in words:
+            at = words.index("|")
+            found.append(words[:at])
+            words = words[at + 1 :]
+        if words:
+            found.append(words)
+    return found
+
+
+def check(words: list[str]) -> None:
+    """Raises Wrong if the program, subcommand, a flag or a name in it is not there."""
+    program, *rest = words
+    checks = {
+        "kubectl": _kubectl, "netra": _netra, "helm": _helm, "docker": _docker,
+    }  # fmt: skip
+    if program in checks:
+        checks[program](rest)
+    elif program.startswith("scripts/"):
+        path = ROOT / program
+        if not path.is_file() or not path.stat().st_mode & 0o100:
+            raise Wrong(f"{program} is not there or cannot be run")
+    elif shutil.which(program) is None:
+        raise Wrong(f"there is no program {program}")
+
+
+# -- kubectl: asked itself, names compared with deploy/k8s ----------------------------------------
+
+
+@cache
+def _kubectl_help(*verb: str) -> str:
+    done = subprocess.run(
+        [tool("kubectl"), *verb, "--help"], capture_output=True, text=True, check=False
+    )
+    options = subprocess.run([tool("kubectl"), "options"], capture_output=True, text=True)
+    if done.returncode or "Usage:" not in done.stdout:
+        raise Wrong(f"kubectl has no {' '.join(verb)}")
+    return done.stdout + options.stdout
+
+
+@cache
+def objects() -> frozenset[tuple[str, str]]:
+    """Kind (small letters) and name of everything in deploy/k8s; Secrets that are referred to."""
+    found = set[tuple[str, str]]()
+    for path in (ROOT / "deploy" / "k8s").glob("*.yaml"):
+        text = path.read_text()
+        for document in yaml.safe_load_all(text):
+            if document and "kind" in document and "name" in document.get("metadata", {}):
+                found.add((document["kind"].lower(), document["metadata"]["name"]))
+        found |= {("secret", n) for n in re.findall(r"secretName: (\S+)", text)}
+    return frozenset(found)
+
+
+def _kubectl(rest: list[str]) -> None:
+    words = list(rest)
+    if "--" in words:  # what runs inside a pod
+        at = words.index("--")
+        check(words[at + 1 :])
+        words = words[:at]
+    if words[:1] == ["-n"]:
+        if ("namespace", words[1]) not in objects():
+            raise Wrong(f"there is no namespace {words[1]}")
+        words = words[2:]
+    verb = words[:2] if words[0] in ("rollout", "set", "top") else words[:1]
+    known = _kubectl_help(*verb)
+    arguments = words[len(verb) :]
+    for word in arguments:
+        flag = word.partition("=")[0]
+        if word.startswith("-") and not re.search(rf"(^|[\s,]){re.escape(flag)}[\s=,:]", known):
+            raise Wrong(f"kubectl {' '.join(verb)} has no {flag}")
+    _named(arguments)
+
+
+def _named(arguments: list[str]) -> None:
+    kinds = {kind for kind, _ in objects()} | {"secret"}
+    for i, word in enumerate(arguments):
+        kind, slash, name = word.partition("/")
+        if not slash and word in kinds and i + 1 < len(arguments):
+            kind, name = word, arguments[i + 1]
+        if kind in kinds and name and not name.startswith("-") and (kind, name) not in objects():
+            raise Wrong(f"deploy/k8s has no {kind} {name}")
+        if word == "-l":
+            label, _, value = arguments[i + 1].partition("=")
+            _labelled(label, value)
+        if word == "-k" and not (ROOT / arguments[i + 1] / "kustomization.yaml").is_file():
+            raise Wrong(f"{arguments[i + 1]} has no kustomization.yaml")
+
+
+def _labelled(label: str, value: str) -> None:
+    texts = [p.read_text() for p in (ROOT / "deploy" / "k8s").glob("*.yaml")]
+    if not any(f"{label}: {value}\n" in text for text in texts):
+        raise Wrong(f"nothing in deploy/k8s is labelled {label}={value}")
+
+
+# -- netra: its own commands and options ----------------------------------------------------------
+
+
+def _netra(rest: list[str]) -> None:
+    command: click.Command = main
+    context = click.Context(main)
+    words = list(rest)
+    while isinstance(command, click.Group) and words and not words[0].startswith("-"):
+        found = command.get_command(context, words[0])
+        if found is None:
+            raise Wrong(f"netra has no {words[0]}")
+        command, words = found, words[1:]
+    known = {o for p in command.params for o in (*p.opts, *p.secondary_opts)} | {"--help"}
+    for word in words:
+        if word.startswith("-") and word.partition("=")[0] not in known:
+            raise Wrong(f"netra … {command.name} has no {word}")
+
+
+# -- helm and docker compose ----------------------------------------------------------------------
+
+
+def _helm(rest: list[str]) -> None:
+    verb, *arguments = rest
+    _flags("helm", verb, _HELM, arguments)
+    for i, word in enumerate(arguments):
+        if "/" in word and not word.startswith("-") and not (ROOT / word).exists():
+            raise Wrong(f"there is no {word}")
+        if word == "--namespace" and ("namespace", arguments[i + 1]) not in objects():
+            raise Wrong(f"there is no namespace {arguments[i + 1]}")
+
+
+def _docker(rest: list[str]) -> None:
+    compose, option, file, verb, *arguments = rest
+    if (compose, option) != ("compose", "--file"):
+        raise Wrong("say docker compose --file FILE")
+    if not (ROOT / file).is_file():
+        raise Wrong(f"there is no {file}")
+    services = yaml.safe_load((ROOT / file).read_text())["services"]
+    _flags("docker compose", verb, _COMPOSE, [w for w in arguments if w != "-s" and w != "-t"])
+    named = [w for w in arguments if not w.startswith("-") and not w.isdigit()]
+    if named and named[0] not in services:
+        raise Wrong(f"{file} has no service {named[0]}")
+
+
+def _flags(program: str, verb: str, known: dict[str, set[str]], arguments: list[str]) -> None:
+    if verb not in known:
+        raise Wrong(f"{program} {verb} is not known here")
+    for word in arguments:
+        if word.startswith("-") and word.partition("=")[0] not in known[verb]:
+            raise Wrong(f"{program} {verb} has no {word}, as far as is known here")
+
+
+# -- text ------------------------------------------------------------------------------------------
+
+
+def inline_commands() -> Iterator[tuple[str, list[str]]]:
+    """`netra …` and `scripts/…` in running text."""
+    for path in PAGES:
+        plain = _FENCE.sub("", path.read_text())
+        for code in re.findall(r"`((?:netra|scripts/)[^`\n]*)`", plain):
+            words = [w for w in shlex.split(code) if not _PLACEHOLDER.match(w)]
+            if " " in code or code.startswith("scripts/"):
+                yield path.name, words
+
+
+def anchors(page: Path) -> set[str]:
+    """What a link into a page may point to, as GitHub and GitLab make it of headings."""
+    headings = re.findall(r"^#+ (.+)$", page.read_text(), re.M)
+    return {re.sub(r"[^\w\- ]", "", h.lower()).replace(" ", "-") for h in headings}
