@@ -239,6 +239,7 @@ def measure(
     return {
         "ws_messages_per_s": round(alone.per_s),
         "ws_p99_ms": round(alone.p99_ms, 1),
+        "ws_cpu_us": round(alone.cpu_us, 1),
         "ws_kb_per_client": round(grown, 1),
     }
 
