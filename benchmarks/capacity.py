@@ -26,8 +26,8 @@ RATES = Path(__file__).with_name("capacity_rates.json")
 PAGE = Path(__file__).parents[1] / "docs" / "capacity.md"
 #: Processors are planned to be busy for this share of the time at most.
 BUSY = 0.7
-#: vCPU of a primary and of a ClickHouse node (docs/tuning.md, the chart); of an API pod what its one
-#: event loop can use: the pod's second processor is for uploads' threads and the system.
+#: vCPU of a primary and of a ClickHouse node (docs/tuning.md, the chart); of an API pod what its
+#: one event loop can use: the pod's second processor is for uploads' threads and the system.
 POSTGRES_CPU, API_CPU, CLICKHOUSE_CPU = 8, 1, 8
 API_MEMORY_GB = 4.0
 #: Loads that the page is about.
