@@ -268,6 +268,7 @@ def test_every_variable_is_a_setting_that_netra_reads() -> None:
         assert (read.api.port, read.metrics.port) == (8000, 9100)
         assert read.metrics.host == "0.0.0.0"
         assert read.api.allowed_origins[0].startswith("https://app.")
+        assert "10.0.0.0/8" in read.api.trusted_proxies
 
 
 def test_secrets_are_only_named() -> None:

@@ -261,6 +261,21 @@ def test_stores_are_of_the_versions_that_netra_is_tested_with() -> None:
         assert pins[wheel].startswith(image_version), (store, pins[wheel])
 
 
+def test_stores_are_those_of_compose() -> None:
+    composed = yaml.safe_load((ROOT / "compose" / "compose.yaml").read_text())["services"]
+    names = {"postgresql": "postgres", "redis": "redis", "clickhouse": "clickhouse"}
+    for store, service in names.items():
+        assert values()[store]["image"] == composed[service]["image"]
+
+
+def test_gpu_nodes_have_the_label_and_the_taint() -> None:
+    """Each cloud's module makes nodes that the chart's gpu pods go to."""
+    for cloud in ("aws", "gcp", "azure"):
+        text = (ROOT / "deploy" / "terraform" / cloud / "cluster.tf").read_text()
+        assert '"nvidia.com/gpu.present" = "true"' in text, cloud
+        assert NVIDIA in text.replace('"nvidia.com/gpu.present"', ""), cloud
+
+
 def test_postgresql_is_tuned_as_a_server_of_its_own_is() -> None:
     lines = (ROOT / "config" / "postgresql" / "production.conf").read_text().splitlines()
     pairs = [line.partition("#")[0].split("=", 1) for line in lines if "=" in line]

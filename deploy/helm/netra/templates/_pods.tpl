@@ -62,6 +62,7 @@ securityContext:
   "NETRA_API_HOST" "0.0.0.0"
   "NETRA_API_PORT" (include "netra.port.api" .)
   "NETRA_API_ALLOWED_ORIGINS" (printf "https://%s" (include "netra.host.app" .))
+  "NETRA_API_TRUSTED_PROXIES" (join "," .Values.ingress.trustedCidrs)
   "NETRA_API_SPOOL_DIR" "/var/spool/netra"
   "NETRA_WORKERS_CPU_CONCURRENCY" (toString .Values.workers.cpu.concurrency)
   "NETRA_WORKERS_GPU_CONCURRENCY" (toString .Values.workers.gpu.concurrency)
