@@ -253,8 +253,6 @@ def test_every_variable_is_a_setting_that_netra_reads() -> None:
     for name in ALL:
         given = objects.variables(of(name))
         ours = {v for v in given if v.startswith("NETRA_")} - set(CLIENT_VARIABLES)
-        if not hasattr(Settings(), "backup"):  # on its way
-            ours = {v for v in ours if not v.startswith("NETRA_BACKUP_")}
         for variable in ours - known:
             assert variable in (ROOT / READ_ELSEWHERE[variable]).read_text(), variable
         assert {"DATABASE_URL", "REDIS_URL", "CLICKHOUSE_URL", "JWT_SECRET_KEY"} <= set(given)

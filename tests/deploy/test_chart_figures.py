@@ -318,7 +318,6 @@ def test_the_chart_has_the_version_of_the_package() -> None:
 SCHEDULE = ROOT / "config" / "backup" / "schedule.toml"
 
 
-@pytest.mark.skipif(not SCHEDULE.exists(), reason="the schedule is on its way")
 def test_backups_are_taken_when_the_schedule_says() -> None:
     jobs = objects.kinds(environments()["backups"].manifests, "CronJob")
     given = {
