@@ -6,6 +6,10 @@ from collections.abc import Callable
 
 import pytest
 
+from tests.deploy.monitoring.running import observed
+
+__all__ = ["observed"]
+
 Proof = Callable[[str], None]
 _LINES = pytest.StashKey[list[str]]()
 

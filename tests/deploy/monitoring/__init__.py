@@ -1,0 +1,1 @@
+"""What the tests of metrics, dashboards, logs and traces share."""
