@@ -23,7 +23,7 @@ from netra.settings import Logging
 #: What a line may hold beside what every line holds; whatever else is bound or given stands under
 #: its own name too, and is no part of what others may rely on.
 CONTEXT = (
-    *("request_id", "trace_id", "span_id", "tenant_id", "job_id"),
+    *("request_id", "client", "trace_id", "span_id", "tenant_id", "job_id"),
     *("stage", "stage_id", "attempt", "agent", "pool", "seconds", "outcome", "admitted"),
 )
 
@@ -55,7 +55,7 @@ class JsonFormatter(logging.Formatter):
             "message": record.getMessage(),
         }
         if bound := _bound.get():
-            line.update(bound)
+            line.update((k, v) for k, v in bound.items() if v is not None)
         for name in CONTEXT:
             if (value := record.__dict__.get(name)) is not None:
                 line[name] = value

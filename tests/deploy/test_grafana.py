@@ -66,7 +66,7 @@ def test_dashboards_are_provisioned_and_name_the_provisioned_source() -> None:
             assert {source["uid"] for source in used} <= uids, panel["title"]
 
 
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(400)
 def test_every_panel_shows_something(observed: Observed, proof: Proof) -> None:
     empty: list[str] = []
     for board, title, expression in panels():

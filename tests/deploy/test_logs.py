@@ -31,7 +31,7 @@ def test_the_schema_has_what_lines_may_hold() -> None:
     assert [name for name in schema["properties"] if f"`{name}`" not in documented] == []
 
 
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(400)
 def test_every_line_of_every_process_is_one(
     observed: Observed, tmp_path: Path, proof: Proof
 ) -> None:
@@ -57,7 +57,7 @@ def _lines(path: Path) -> list[str]:
     return path.read_text().splitlines()
 
 
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(400)
 def test_a_workers_children_and_the_api_say_for_whom_they_work(observed: Observed) -> None:
     logs = observed.logs()
     ended = [json.loads(line) for line in logs["worker-cpu"] if '"outcome"' in line]
@@ -85,7 +85,7 @@ def test_a_line_is_json_even_when_a_process_cannot_start() -> None:
     assert done.stderr == ""
 
 
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(400)
 def test_fluentd_reads_the_lines_and_keeps_them_until_they_are_sent(
     observed: Observed, proof: Proof
 ) -> None:

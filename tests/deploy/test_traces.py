@@ -20,7 +20,7 @@ from tests.deploy.tools import ROOT
 SERVER, PRODUCER, CONSUMER = 2, 4, 5
 
 
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(400)
 def test_one_trace_id_leads_from_the_request_to_the_report(
     observed: Observed, proof: Proof
 ) -> None:
@@ -49,7 +49,7 @@ def test_one_trace_id_leads_from_the_request_to_the_report(
     )
 
 
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(400)
 def test_its_spans_arrive_at_a_collector_below_the_clients_own(
     observed: Observed, proof: Proof
 ) -> None:
@@ -95,7 +95,7 @@ def _settled(observed: Observed) -> list[Received]:
     return found
 
 
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(400)
 def test_a_failed_stage_is_a_failed_span(observed: Observed) -> None:
     failed = [s for s in observed.collector.spans if s.attributes.get("netra.outcome") == "failed"]
     assert failed

@@ -39,9 +39,10 @@ def test_what_is_bound_is_on_the_line_and_gone_after() -> None:
 def test_what_a_call_adds_stands_beside_what_is_bound() -> None:
     record = logging.LogRecord("netra.x", logging.INFO, __file__, 1, "x", (), None)
     record.__dict__.update(job_id="j", tenant_id=None, outcome="succeeded")
-    with bind(tenant_id="t"):
+    with bind(tenant_id="t", trace_id=None):
         logged = json.loads(JsonFormatter("api").format(record))
     assert (logged["job_id"], logged["tenant_id"], logged["outcome"]) == ("j", "t", "succeeded")
+    assert "trace_id" not in logged, "what is not known is not there"
 
 
 def test_a_line_is_written_whatever_is_in_it() -> None:

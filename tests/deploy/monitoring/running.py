@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import os
 import secrets
+import socket
 import tempfile
 import threading
 import time
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +28,7 @@ from tests.deploy.monitoring.artefacts import path_of
 from tests.deploy.monitoring.otlp import Collector
 from tests.deploy.monitoring.prometheus import Prometheus
 
-#: The running stack is scraped for this long, seconds.
+#: The running stack is scraped for this long at least, seconds.
 SCRAPED_S = 60.0
 _SERVED = ("api", "worker-cpu", "worker-gpu", "scheduler", "flower", "migrate", "clickhouse")
 
@@ -43,8 +45,10 @@ class Observed:
     answered: httpx.Headers
     job_id: str
     report: dict[str, Any]
-    #: Jobs that were submitted, by state at the end.
-    jobs: dict[str, int] = field(default_factory=dict)
+    #: How long it has been scraped, seconds.
+    scraped_s: float
+    #: The newest jobs by state.
+    jobs: dict[str, int]
 
     def logs(self) -> dict[str, list[str]]:
         """The lines that each process has written so far."""
@@ -81,9 +85,9 @@ def _work(stack: StackInfo, over: threading.Event) -> None:
     headers = {"Authorization": f"Bearer {stack.api_key}"}
     with httpx.Client(base_url=stack.api_url, headers=headers, timeout=20) as http:
         n = 0
-        while not over.wait(0.25):
+        while not over.wait(1.0):
             params: dict[str, Any] = {"sleep_s": 0.3}
-            if n % 40 == 0:
+            if n % 20 == 0:
                 params = {"fail_attempts": 9}
             stage = {"name": "a", "agent": "noop", "params": params}
             http.post("/api/v1/jobs", json={"goal": "Cut cost", "stages": [stage]})
@@ -104,6 +108,7 @@ def _optimize(http: httpx.Client, traceparent: str, request_id: str) -> httpx.Re
     body = {
         "workload_id": created.json()["workload"]["id"],
         "goal": "Cut cost at equal quality.",
+        "priority": 9,
     }
     answer = http.post(
         "/api/v1/jobs",
@@ -115,7 +120,7 @@ def _optimize(http: httpx.Client, traceparent: str, request_id: str) -> httpx.Re
 
 
 def _report(http: httpx.Client, job_id: str) -> dict[str, Any]:
-    end = time.monotonic() + 100
+    end = time.monotonic() + 180
     while time.monotonic() < end:
         answer = http.get(f"/api/v1/jobs/{job_id}/report")
         if answer.status_code == 200:
@@ -154,33 +159,36 @@ def observed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Observed]:
             ]
             for one in busy:
                 one.start()
-            answer = _optimize(http, f"00-{trace_id}-{parent_id}-01", request_id)
-            job_id = answer.json()["job"]["id"]
-            report = _report(http, job_id)
-            # What a report found is read from PostgreSQL some seconds later.
-            time.sleep(max(10.0, SCRAPED_S - (time.monotonic() - begun)))
-            states = [
-                j["state"] for j in http.get("/api/v1/jobs", params={"limit": 200}).json()["items"]
-            ]
-            yield Observed(
-                stack=stack,
-                collector=collector,
-                prometheus=server,
-                trace_id=trace_id,
-                parent_id=parent_id,
-                request_id=request_id,
-                answered=answer.headers,
-                job_id=job_id,
-                report=report,
-                jobs={state: states.count(state) for state in sorted(set(states))},
-            )
-            over.set()
-            for one in busy:
-                one.join(timeout=20)
+            try:
+                answer = _optimize(http, f"00-{trace_id}-{parent_id}-01", request_id)
+                job_id = answer.json()["job"]["id"]
+                report = _report(http, job_id)
+                # What a report found is read from PostgreSQL some seconds later.
+                time.sleep(max(10.0, SCRAPED_S - (time.monotonic() - begun)))
+                yield Observed(
+                    stack=stack,
+                    collector=collector,
+                    prometheus=server,
+                    trace_id=trace_id,
+                    parent_id=parent_id,
+                    request_id=request_id,
+                    answered=answer.headers,
+                    job_id=job_id,
+                    report=report,
+                    scraped_s=time.monotonic() - begun,
+                    jobs=_states(http),
+                )
+            finally:
+                over.set()
+                for one in busy:
+                    one.join(timeout=20)
+
+
+def _states(http: httpx.Client) -> dict[str, int]:
+    items = http.get("/api/v1/jobs", params={"limit": 200}).json()["items"]
+    return dict(Counter(job["state"] for job in items))
 
 
 def _free_port() -> int:
-    import socket
-
     with socket.create_server(("127.0.0.1", 0)) as server:
         return server.getsockname()[1]
