@@ -23,7 +23,7 @@ from netra.settings import Logging
 #: What a line may hold beside what every line holds; whatever else is bound or given stands under
 #: its own name too, and is no part of what others may rely on.
 CONTEXT = (
-    *("request_id", "client", "trace_id", "span_id", "tenant_id", "job_id"),
+    *("request_id", "client", "trace_id", "span_id", "tenant_id", "key_name", "job_id"),
     *("stage", "stage_id", "attempt", "agent", "pool", "seconds", "outcome", "admitted"),
 )
 
