@@ -89,8 +89,9 @@ class Queue(Group, frozen=True, kw_only=True, forbid_unknown_fields=True):
     lease_s: float = 10.0
     #: Leases are renewed this often by the worker's parent process, seconds.
     heartbeat_s: float = 0.8
-    #: Stages admitted beyond the free slots, as a share of a pool's slots.
-    admit_ahead: float = 4.0
+    #: Stages admitted beyond the free slots, as a share of a pool's slots, and at least.
+    admit_ahead: float = 1.0
+    admit_least: int = 48
     #: An admitted stage that nobody claimed while slots were free is admitted again after, seconds.
     readmit_s: float = 5.0
     #: Failures of a stage (an exception in the agent) before it goes to the dead letters.
@@ -104,13 +105,15 @@ class Queue(Group, frozen=True, kw_only=True, forbid_unknown_fields=True):
     backoff_max_s: float = 60.0
     #: A worker goes on claiming stages within one Celery message for this long, seconds.
     loop_budget_s: float = 2.0
+    #: Stages that the catalog calls short are claimed and completed so many at once.
+    short_at_once: int = 8
     #: The scheduler, and idle workers that no wake-up reached, look at least this often, seconds.
     poll_s: float = 1.0
     #: A cancelled stage that does not stop by itself is killed after, seconds.
     cancel_grace_s: float = 1.0
     #: A worker whose heartbeat is older than this has no slots, seconds.
     worker_stale_s: float = 8.0
-    #: A fact unpublished for this long is published by the scheduler, seconds.
+    #: A fact unsent for this long is sent by the scheduler, seconds.
     relay_after_s: float = 1.0
 
 

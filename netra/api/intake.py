@@ -1,4 +1,4 @@
-"""Where validated jobs enter: one transaction, then their facts go out.
+"""Where validated jobs enter: one transaction.
 
 Flushing a commit to disk costs far more than a row, so single jobs that arrive while a commit is
 under way share the next one.
@@ -14,12 +14,10 @@ from contextlib import asynccontextmanager
 import psycopg
 from psycopg_pool import AsyncConnectionPool
 
-from netra.api.outgoing import Outgoing
 from netra.engine.submit import Draft, Submitted, submit
 from netra.errors import Conflict, Problem
 from netra.progress.background import end
 from netra.store.postgres import AsyncConnection, checkout
-from netra.store.queue import FactMessage
 
 log = logging.getLogger(__name__)
 
@@ -32,9 +30,8 @@ _Waiting = tuple[Draft, "asyncio.Future[Submitted]"]
 
 
 class Intake:
-    def __init__(self, pool: AsyncConnectionPool[AsyncConnection], outgoing: Outgoing) -> None:
+    def __init__(self, pool: AsyncConnectionPool[AsyncConnection]) -> None:
         self.pool = pool
-        self.outgoing = outgoing
         self._waiting: list[_Waiting] = []
         self._wake = asyncio.Event()
         self._writers: list[asyncio.Task[None]] = []
@@ -63,10 +60,8 @@ class Intake:
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[Entry]:
         """For jobs that are written together, or with what they depend on: all or nothing."""
-        facts: list[FactMessage] = []
         async with checkout(self.pool) as connection, connection.transaction():
-            yield Entry(connection, facts)
-        self.outgoing.send(facts)
+            yield Entry(connection)
 
     async def _write_forever(self) -> None:
         while True:
@@ -81,7 +76,7 @@ class Intake:
         """Writes a group in one transaction; if that fails for one of it, each in its own."""
         try:
             async with checkout(self.pool) as connection:
-                answers, facts = await submit(connection, [draft for draft, _ in group])
+                answers = await submit(connection, [draft for draft, _ in group])
         except Exception as e:
             if len(group) > 1 and isinstance(e, psycopg.Error):
                 for one in group:
@@ -92,7 +87,6 @@ class Intake:
         except BaseException:
             _fail(group, asyncio.CancelledError())
             raise
-        self.outgoing.send(facts)
         for (_, future), answer in zip(group, answers, strict=True):
             if not future.done():
                 future.set_result(answer)
@@ -107,9 +101,8 @@ def _fail(group: Sequence[_Waiting], error: BaseException) -> None:
 class Entry:
     """An open transaction that takes jobs."""
 
-    def __init__(self, connection: AsyncConnection, facts: list[FactMessage]) -> None:
+    def __init__(self, connection: AsyncConnection) -> None:
         self.connection = connection
-        self._facts = facts
 
     async def submit(
         self, drafts: Sequence[Draft], where: str = "jobs[{}].idempotency_key"
@@ -121,9 +114,7 @@ class Entry:
         """
         answers: list[Submitted] = []
         for i in range(0, len(drafts), _AT_ONCE):
-            submitted, facts = await submit(self.connection, drafts[i : i + _AT_ONCE])
-            answers += submitted
-            self._facts += facts
+            answers += await submit(self.connection, drafts[i : i + _AT_ONCE])
         for i, (answer, draft) in enumerate(zip(answers, drafts, strict=True)):
             _check_body(answer, where.format(i), draft)
         return answers

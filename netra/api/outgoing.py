@@ -1,6 +1,6 @@
 """Facts on their way out: published right after the commit, beside the request that made them.
 
-What is not published (Redis is away, the process dies) stays unpublished in PostgreSQL, and the
+What is not published (Redis is away, the process dies) stays in PostgreSQL's outbox, and the
 scheduler sends it.
 """
 
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-#: Facts are marked as published this often, many at once, seconds.
+#: What was published is taken out of the outbox this often, many rows at once, seconds.
 _MARK_S = 0.1
 #: Redis is given this long for one round of facts, seconds.
 _PUBLISH_S = 2.0
@@ -99,7 +99,7 @@ class Outgoing:
             return
         try:
             async with checkout(self.pool) as connection:
-                await queue.mark_published(connection, facts)
+                await queue.sent(connection, list({fact["outbox"] for fact in facts}))
         except NetraError as e:
             log.warning("%d sent facts will be sent again: %s", len(facts), e)
         except Exception:

@@ -84,9 +84,10 @@ class Holder:
             self._thread.join(timeout=5)
         try:
             queue = self._connected()
-            facts = queue.release_strays(self.worker, None, None)["facts"]
+            facts = queue.hand_back(self.worker, None, ())["facts"]
             queue.deregister(self.worker)
-            self._outbox.send(queue, facts)
+            self._outbox.send(facts)
+            self._outbox.settle(queue)
         except NetraError as e:
             log.warning("left without a word, leases will run out: %s", e)
         finally:
@@ -154,7 +155,8 @@ class Holder:
                 )
         except LeaseLost:
             return  # it ended while we looked
-        self._outbox.send(queue, answer["facts"])
+        self._outbox.send(answer["facts"])
+        self._outbox.settle(queue)
 
     def _connected(self) -> Queue:
         if self._queue is None:

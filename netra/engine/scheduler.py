@@ -10,7 +10,7 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Sequence
-from typing import Any, Literal
+from typing import Any, Literal, Protocol
 
 import psycopg
 
@@ -24,8 +24,16 @@ from netra.store.queue import Queue
 
 log = logging.getLogger(__name__)
 
-#: Wakes a worker of a pool: `(pool, messages)`, each `{"stage_id", "admission"}`. May lose them.
-Dispatch = Callable[[str, Sequence[dict[str, Any]]], None]
+class Dispatch(Protocol):
+    """Wakes workers of a pool. May lose what it sends."""
+
+    def __call__(self, pool: str, messages: Sequence[dict[str, Any]]) -> None:
+        """Sends `messages`, each `{"stage_id", "admission"}`."""
+        ...
+
+    def renew(self, pool: str, wanted: int) -> None:
+        """Sends again until so many are under way, as far as the broker knows."""
+        ...
 
 
 class Scheduler:
@@ -103,15 +111,20 @@ class Scheduler:
             answer = queue.admit(
                 pool,
                 ahead=settings.admit_ahead,
+                least=settings.admit_least,
                 stale_s=settings.worker_stale_s,
                 readmit_s=settings.readmit_s,
             )
             if answer["messages"]:
                 moved = True
                 self.dispatch(pool, answer["messages"])
+            elif answer["waiting"]:
+                self.dispatch.renew(pool, answer["waiting"])
+            if answer["facts"]:
                 _note(pool, answer["facts"], began_ns)
             passed_over |= answer["passed_over"]
-            self.outbox.send(queue, answer["facts"])
+            self.outbox.send(answer["facts"])
+        self.outbox.settle(queue, at_least=1 if not moved else 32)
         metrics.SCHEDULER_ROUND_AT.set_to_current_time()
         now = time.monotonic()
         if now - self._reaped_at >= settings.poll_s / 2:
@@ -132,10 +145,12 @@ class Scheduler:
         expired = queue.expire()
         stopped = queue.stop_batches()
         queue.forget_workers(settings.worker_stale_s * 10)
-        self.outbox.send(queue, reaped["facts"] + expired["facts"] + stopped["facts"])
-        while left := queue.unpublished(settings.relay_after_s):
-            if not self.outbox.send(queue, left):
+        self.outbox.send(reaped["facts"] + expired["facts"] + stopped["facts"])
+        self.outbox.settle(queue)
+        while left := queue.unsent(settings.relay_after_s):
+            if not self.outbox.send(left):
                 break
+            self.outbox.settle(queue)
             metrics.SCHEDULER_RELAYED.inc(len(left))
         return bool(reaped["facts"] or expired["facts"] or stopped["facts"])
 
@@ -143,8 +158,6 @@ class Scheduler:
 def _note(pool: str, facts: Sequence[dict[str, Any]], began_ns: int) -> None:
     """Counts what was admitted to a pool; one line says all of it, and each trace has a span."""
     metrics.SCHEDULER_ADMITTED.labels(pool).inc(len(facts))
-    if not facts:
-        return  # wake-ups that were sent again
     admitted = [
         {
             "trace_id": tracing.trace_id(fact.get("traceparent")),

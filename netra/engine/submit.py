@@ -6,7 +6,7 @@ import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from uuid import UUID
 
 import msgspec
@@ -17,9 +17,6 @@ from netra.pipelines.build import PlannedStage
 from netra.schemas.goal import Goal
 from netra.store import queue
 from netra.store.postgres import AsyncConnection
-
-if TYPE_CHECKING:
-    from netra.store.queue import FactMessage
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,23 +56,13 @@ def body_hash(body: Any) -> str:
     return hashlib.sha256(msgspec.json.encode(body, order="deterministic")).hexdigest()
 
 
-async def submit(
-    connection: AsyncConnection, drafts: Sequence[Draft]
-) -> tuple[list[Submitted], list[FactMessage]]:
-    """Writes the drafts in one transaction; the facts are to be published by the caller.
-
-    Answers come in the order of the drafts.
-    """
-    records = [_record(draft) for draft in drafts]
-    answer = await queue.submit(connection, records)
-    traces = {record["id"]: record["traceparent"] for record in records}
-    for fact in answer["facts"]:
-        fact["traceparent"] = traces.get(fact["job_id"])
-    jobs = [
+async def submit(connection: AsyncConnection, drafts: Sequence[Draft]) -> list[Submitted]:
+    """Writes the drafts in one transaction. Answers come in the order of the drafts."""
+    answer = await queue.submit(connection, [_record(draft) for draft in drafts])
+    return [
         Submitted(id=UUID(j["id"]), created=j["created"], same_body=j["same_body"])
         for j in answer["jobs"]
     ]
-    return jobs, answer["facts"]
 
 
 def _record(draft: Draft) -> dict[str, Any]:
@@ -110,6 +97,7 @@ def _stage(position: int, stage: PlannedStage) -> dict[str, Any]:
         "params": dict(stage.params),
         "after": list(stage.after),
         "limit_s": stage.limit_s,
+        "short": agents.get(stage.agent).short,
     }
 
 
@@ -134,4 +122,5 @@ def _inserted(parent: str, child: Any) -> dict[str, Any]:
         "pool": spec.pool,
         "params": dict(child.params),
         "limit_s": spec.limit_s,
+        "short": spec.short,
     }

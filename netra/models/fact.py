@@ -1,11 +1,15 @@
-"""Facts: a job's state transitions, numbered in the transaction that makes them true."""
+"""Facts: a job's state transitions, numbered in the transaction that makes them true.
+
+And the outbox: those that nobody has sent yet.
+"""
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import BigInteger, ForeignKey, Index, text
+from sqlalchemy import BigInteger, DateTime, Identity, Index, func, text
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Mapped, mapped_column
 
@@ -19,15 +23,28 @@ class Fact(Base):
         Index("facts_ts_idx", "ts", postgresql_using="brin"),
     )
 
-    job_id: Mapped[UUID] = mapped_column(ForeignKey("jobs.id"), primary_key=True)
+    job_id: Mapped[UUID] = mapped_column(primary_key=True)
     epoch: Mapped[int] = mapped_column(primary_key=True)
     seq: Mapped[int] = mapped_column(BigInteger, primary_key=True)
-    tenant_id: Mapped[str] = mapped_column(ForeignKey("tenants.id"))
+    tenant_id: Mapped[str]
     batch_id: Mapped[UUID | None]
     ts: Mapped[Now]
     kind: Mapped[str]
     #: The stage's name, for facts about a stage.
     stage: Mapped[str | None]
     payload: Mapped[dict[str, Any]] = mapped_column(JSONB)
-    #: Whether it went out to Redis; the scheduler sends what did not.
+    #: What the release before asked, whether it went out; the outbox says that now.
     published: Mapped[bool] = mapped_column(server_default=text("false"))
+
+
+class OutboxRow(Base):
+    """What a transaction told and nobody has sent yet: a few milliseconds, unless Redis is away."""
+
+    __tablename__ = "outbox"
+
+    id: Mapped[int] = mapped_column(BigInteger, Identity(), primary_key=True)
+    ts: Mapped[datetime] = mapped_column(
+        DateTime(timezone=True), server_default=func.clock_timestamp()
+    )
+    #: The facts as clients are sent them, each with its tenant and batch.
+    facts: Mapped[list[Any]] = mapped_column(JSONB)

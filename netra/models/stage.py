@@ -1,4 +1,8 @@
-"""Stages: the queue itself. What changes a stage holds its job's row lock (docs/adr/0003)."""
+"""Stages: the queue itself. What changes a stage holds its job's row lock (docs/adr/0003).
+
+Stages and results name their job and tenant without a foreign key: the functions that write them
+write or hold what they name (docs/adr/0009).
+"""
 
 from __future__ import annotations
 
@@ -24,10 +28,12 @@ class Stage(Base):
             text("netra_turn(ready_at, priority)"),
             postgresql_where=text("state = 'ready'"),
         ),
+        Index("stages_short_idx", "pool", postgresql_where=text("state = 'ready' AND short")),
         Index(
             "stages_admitted_idx",
             "pool",
-            "admitted_at",
+            "tenant_id",
+            text("netra_turn(ready_at, priority)"),
             postgresql_where=text("state = 'admitted'"),
         ),
         Index(
@@ -40,8 +46,8 @@ class Stage(Base):
     )
 
     id: Mapped[Id]
-    tenant_id: Mapped[str] = mapped_column(ForeignKey("tenants.id"))
-    job_id: Mapped[UUID] = mapped_column(ForeignKey("jobs.id"))
+    tenant_id: Mapped[str]
+    job_id: Mapped[UUID]
     name: Mapped[str]
     #: Order within the job's listing.
     position: Mapped[int]
@@ -54,6 +60,8 @@ class Stage(Base):
     pending: Mapped[int]
     priority: Mapped[int]
     limit_s: Mapped[float]
+    #: The catalog says that it takes no time worth a claim of its own.
+    short: Mapped[bool] = mapped_column(server_default=text("false"))
     #: `blocked → ready → admitted → running → succeeded | failed | cancelled | skipped`.
     state: Mapped[str]
     attempt: Mapped[int] = mapped_column(server_default=text("1"))
@@ -88,8 +96,8 @@ class StageResultRow(Base):
 
     __tablename__ = "stage_results"
 
-    stage_id: Mapped[UUID] = mapped_column(ForeignKey("stages.id"), primary_key=True)
-    tenant_id: Mapped[str] = mapped_column(ForeignKey("tenants.id"))
+    stage_id: Mapped[UUID] = mapped_column(primary_key=True)
+    tenant_id: Mapped[str]
     job_id: Mapped[UUID]
     agent: Mapped[str]
     attempt: Mapped[int]

@@ -1,4 +1,4 @@
-"""Publish, then mark as published: what every process does with the facts of its transactions."""
+"""Publish, then strike off: what every process does with the facts of its transactions."""
 
 from __future__ import annotations
 
@@ -22,9 +22,10 @@ class Outbox:
         self.settings = settings
         self.redis = redis.connect(settings.redis)
         self._pause = Pause()
+        self._sent: dict[int, None] = {}
 
-    def send(self, queue: Queue, facts: Sequence[FactMessage]) -> bool:
-        """Never raises for a store that is away: the facts are safe in PostgreSQL."""
+    def send(self, facts: Sequence[FactMessage]) -> bool:
+        """Whether they went out. Never raises: what did not is safe in PostgreSQL."""
         if not facts:
             return True
         if self._pause.on:
@@ -32,11 +33,28 @@ class Outbox:
         if not publish(self.redis, facts, self.settings.progress):
             self._pause.begin()
             return False
+        self._sent.update((fact["outbox"], None) for fact in facts)
+        return True
+
+    @property
+    def sent(self) -> list[int]:
+        """Rows of the outbox that were sent, and not yet struck off."""
+        return list(self._sent)
+
+    def struck(self, rows: Sequence[int]) -> None:
+        """Forgets rows that a transaction took out of the outbox."""
+        for row in rows:
+            self._sent.pop(row, None)
+
+    def settle(self, queue: Queue, *, at_least: int = 1) -> None:
+        """Takes what was sent out of the outbox, if there is that much."""
+        if len(rows := self.sent) < at_least:
+            return
         try:
-            queue.mark_published(facts)
+            queue.sent(rows)
         except NetraError as e:
             log.warning("sent facts will be sent again: %s", e)
-        return True
+        self._sent.clear()
 
     def close(self) -> None:
         self.redis.close()

@@ -53,8 +53,8 @@ _DEPTH = """
     FROM stages WHERE state = 'running' GROUP BY pool, tenant_id
 """
 _LAGS = """
-    SELECT coalesce((SELECT extract(epoch FROM clock_timestamp() - min(ts))
-            FROM facts WHERE NOT published), 0)::float8 AS outbox,
+    SELECT coalesce((SELECT extract(epoch FROM clock_timestamp() - ts)
+            FROM outbox ORDER BY id LIMIT 1), 0)::float8 AS outbox,
         coalesce((SELECT extract(epoch FROM clock_timestamp() - min(heartbeat_at))
             FROM ingests WHERE state = 'running'), 0)::float8 AS insert
 """

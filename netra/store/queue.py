@@ -1,12 +1,14 @@
 """The queue's statements. The transitions themselves are functions in PostgreSQL (ADR 0003).
 
 Workers and the scheduler call the sync class; the API awaits the async functions. Every answer
-carries `facts`: what became true, to be published after the commit.
+carries `facts`: what became true, to be published after the commit; each names the row of the
+outbox that it stands in until then.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
@@ -20,6 +22,32 @@ from netra.store.postgres import AsyncConnection, Connection, unavailable
 FactMessage = dict[str, Any]
 
 _LEASE_LOST = "NT001"
+#: How often a transaction that was chosen to end a deadlock is tried again.
+_DEADLOCKS = 3
+
+
+@dataclass(frozen=True, kw_only=True)
+class Done:
+    """A stage that has run, and what came of it."""
+
+    stage: UUID
+    fence: int
+    content: Any
+    tables: list[str]
+    #: How long it ran, seconds; None: since it was claimed.
+    seconds: float | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Following:
+    """Who claims what comes next."""
+
+    pool: str
+    worker: UUID
+    pid: int
+    lease_s: float
+    #: Stages at most, if they are short.
+    most: int
 
 
 class Queue:
@@ -30,15 +58,21 @@ class Queue:
 
     def _call(self, function: str, *args: Any) -> Any:
         marks = ", ".join(["%s"] * len(args))
+        statement = f"SELECT {function}({marks}) AS r".encode()
         with unavailable():
-            try:
-                cursor = self.connection.execute(f"SELECT {function}({marks}) AS r".encode(), args)
-            except psycopg.Error as e:
-                if e.sqlstate == _LEASE_LOST:
-                    raise LeaseLost(str(e).splitlines()[0]) from e
-                raise
-            row = cursor.fetchone()
-        return row["r"] if row else None
+            for attempt in range(_DEADLOCKS + 1):
+                try:
+                    row = self.connection.execute(statement, args).fetchone()
+                except psycopg.errors.DeadlockDetected:
+                    if attempt == _DEADLOCKS:
+                        raise
+                except psycopg.Error as e:
+                    if e.sqlstate == _LEASE_LOST:
+                        raise LeaseLost(str(e).splitlines()[0]) from e
+                    raise
+                else:
+                    return row["r"] if row else None
+        raise AssertionError("unreachable")
 
     # --- workers
 
@@ -65,15 +99,10 @@ class Queue:
             ).fetchall()
 
     def claim(
-        self, stage: UUID, admission: int, worker: UUID, pid: int, lease_s: float
+        self, pool: str, worker: UUID, pid: int, lease_s: float, most: int = 1
     ) -> dict[str, Any] | None:
-        """Claims the stage that a message named, or None if the message is stale."""
-        return self._call("netra_claim", stage, admission, worker, pid, lease_s)
-
-    def claim_next(
-        self, pool: str, worker: UUID, pid: int, lease_s: float
-    ) -> dict[str, Any] | None:
-        return self._call("netra_claim_next", pool, worker, pid, lease_s)
+        """Claims the stage whose turn it is, or up to `most` short ones: `{"facts", "claims"}`."""
+        return self._call("netra_claim_some", pool, worker, pid, lease_s, most)
 
     def waits(self, pool: str, late_s: float) -> bool:
         """Whether a stage of the pool was admitted more than `late_s` ago and nobody has it."""
@@ -85,29 +114,35 @@ class Queue:
             )
             return cursor.fetchone() is not None
 
-    def complete(
-        self, stage: UUID, fence: int, content: Any, tables: list[str], fan_out: Any
-    ) -> dict[str, Any]:
-        """Completes a stage. Raises LeaseLost if the token is stale."""
-        return self._call("netra_complete", stage, fence, *_outcome(content, tables, fan_out))
-
-    def complete_and_claim(
+    def finish(
         self,
-        stage: UUID,
-        fence: int,
-        content: Any,
-        tables: list[str],
-        fan_out: Any,
+        done: Sequence[Done],
+        fan_out: Any = None,
         *,
-        pool: str,
-        worker: UUID,
-        pid: int,
-        lease_s: float,
+        sent: Sequence[int] = (),
+        following: Following | None = None,
     ) -> dict[str, Any]:
-        """Completes a stage and claims the next of its pool; `claim` is absent if there is none."""
-        outcome = _outcome(content, tables, fan_out)
+        """Completes stages, all or none, and claims what follows: `{"facts", "claims"}`.
+
+        Args:
+            fan_out: the stages that the first of `done` asks for.
+            sent: rows of the outbox that were sent since.
+            following: for whom to claim; None: nothing.
+
+        Raises:
+            LeaseLost: the token of one of them is stale.
+        """
+        f = following or Following(pool="", worker=UUID(int=0), pid=0, lease_s=0, most=0)
         return self._call(
-            "netra_complete_and_claim", stage, fence, *outcome, pool, worker, pid, lease_s
+            "netra_finish",
+            [one.stage for one in done],
+            [one.fence for one in done],
+            [Jsonb(one.content) for one in done],
+            [Jsonb(one.tables) for one in done],
+            [one.seconds for one in done],
+            Jsonb(fan_out) if fan_out is not None else None,
+            *(f.pool, f.worker, f.pid, f.lease_s, f.most),
+            list(sent),
         )
 
     def fail(
@@ -128,8 +163,9 @@ class Queue:
     def release(self, stage: UUID, fence: int, delay_s: float, reason: str) -> dict[str, Any]:
         return self._call("netra_release", stage, fence, delay_s, reason)
 
-    def release_strays(self, worker: UUID, pid: int | None, keep: UUID | None) -> dict[str, Any]:
-        return self._call("netra_release_strays", worker, pid, keep)
+    def hand_back(self, worker: UUID, pid: int | None, keep: Collection[UUID]) -> dict[str, Any]:
+        """Hands back what a worker's process (None: any of them) holds, but for `keep`."""
+        return self._call("netra_hand_back", worker, pid, list(keep))
 
     def stopped(self, stage: UUID, fence: int) -> dict[str, Any]:
         return self._call("netra_stopped", stage, fence)
@@ -160,9 +196,11 @@ class Queue:
 
     # --- the scheduler
 
-    def admit(self, pool: str, *, ahead: float, stale_s: float, readmit_s: float) -> dict[str, Any]:
-        """`{"messages": [{"stage_id", "admission"}], "facts", "passed_over"}`."""
-        return self._call("netra_admit", pool, ahead, stale_s, readmit_s)
+    def admit(
+        self, pool: str, *, ahead: float, stale_s: float, readmit_s: float, least: int = 0
+    ) -> dict[str, Any]:
+        """`{"messages": [{"stage_id", "admission"}], "facts", "waiting", "passed_over"}`."""
+        return self._call("netra_admit", pool, ahead, least, stale_s, readmit_s)
 
     def take_back(
         self, *, max_lost: int, max_killed: int, grace_s: float, limit: int = 500
@@ -185,33 +223,19 @@ class Queue:
                 [after_s],
             )
 
-    def unpublished(self, older_than_s: float, limit: int = 1000) -> list[FactMessage]:
-        """Facts that nobody has sent, oldest first."""
+    def unsent(self, older_than_s: float, limit: int = 500) -> list[FactMessage]:
+        """Facts of the oldest `limit` transactions of which nobody has sent them."""
         with unavailable():
             rows = self.connection.execute(
-                "SELECT to_jsonb(f) - 'published'"
-                " || jsonb_build_object('type', 'fact', 'traceparent', j.traceparent) AS fact"
-                " FROM facts f JOIN jobs j ON j.id = f.job_id"
-                " WHERE NOT f.published AND f.ts < clock_timestamp() - make_interval(secs => %s)"
-                " ORDER BY f.ts LIMIT %s",
+                "SELECT id, facts FROM outbox WHERE ts < clock_timestamp()"
+                " - make_interval(secs => %s) ORDER BY id LIMIT %s",
                 [older_than_s, limit],
             ).fetchall()
-        return [row["fact"] for row in rows]
+        return [{**fact, "outbox": row["id"]} for row in rows for fact in row["facts"]]
 
-    def mark_published(self, facts: Sequence[FactMessage]) -> None:
-        self._call("netra_published", *_keys(facts))
-
-
-def _keys(facts: Sequence[FactMessage]) -> tuple[list[UUID], list[int], list[int]]:
-    return (
-        [UUID(f["job_id"]) for f in facts],
-        [f["epoch"] for f in facts],
-        [f["seq"] for f in facts],
-    )
-
-
-def _outcome(content: Any, tables: list[str], fan_out: Any) -> tuple[Any, Any, Any]:
-    return Jsonb(content), Jsonb(tables), Jsonb(fan_out) if fan_out is not None else None
+    def sent(self, outbox: Sequence[int]) -> None:
+        """Takes rows out of the outbox."""
+        self._call("netra_sent", list(outbox))
 
 
 # --- the API
@@ -242,8 +266,9 @@ async def retry(connection: AsyncConnection, job: UUID) -> dict[str, Any] | None
     return await _call_async(connection, "netra_retry", job)
 
 
-async def mark_published(connection: AsyncConnection, facts: Sequence[FactMessage]) -> None:
-    await _call_async(connection, "netra_published", *_keys(facts))
+async def sent(connection: AsyncConnection, outbox: Sequence[int]) -> None:
+    """Takes rows out of the outbox."""
+    await _call_async(connection, "netra_sent", list(outbox))
 
 
 async def _call_async(connection: AsyncConnection, function: str, *args: Any) -> Any:

@@ -10,7 +10,8 @@ import logging
 import os
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar
 from uuid import UUID
 
@@ -20,7 +21,7 @@ from netra.memory import give_back
 from netra.progress.outbox import Outbox
 from netra.settings import Settings
 from netra.store import postgres
-from netra.store.queue import Queue
+from netra.store.queue import Done, Following, Queue
 from netra.tasks.context import StageContext
 from netra.tasks.execute import Completed, Failed, Outcome, Released, execute
 from netra.tasks.observe import observed
@@ -38,6 +39,36 @@ _LONG_S = 0.5
 _PATIENCE_S = 120.0
 
 
+class _Together(Exception):
+    """Stages cannot be completed together."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Ran:
+    """A claimed stage, and what came of it."""
+
+    claim: Claim
+    outcome: Outcome
+    watch: observed
+
+    @property
+    def plain(self) -> bool:
+        """Whether it can be completed together with others."""
+        return isinstance(self.outcome, Completed) and self.outcome.fan_out is None
+
+    @property
+    def done(self) -> Done:
+        """What is stored of a stage that has completed."""
+        assert isinstance(self.outcome, Completed)
+        return Done(
+            stage=self.claim.stage_id,
+            fence=self.claim.fence,
+            content=self.outcome.content,
+            tables=self.outcome.tables,
+            seconds=self.watch.seconds,
+        )
+
+
 class Child:
     def __init__(self, settings: Settings, worker: UUID, pool: str, device_name: str) -> None:
         self.settings = settings
@@ -46,86 +77,134 @@ class Child:
         self.pid = os.getpid()
         self.outbox = Outbox(settings)
         self.device = device_name
+        lease_s, most = settings.queue.lease_s, settings.queue.short_at_once
+        self._following = Following(
+            pool=pool, worker=worker, pid=self.pid, lease_s=lease_s, most=most
+        )
+        #: Held while stages run: wake-ups come on one thread, the lookout is another.
+        self._busy = threading.Lock()
+        #: Stages that this process has claimed and not yet reported.
+        self._held: set[UUID] = set()
         self._queue: Queue | None = None
         self._clickhouse: Client | None = None
-        #: Held while a stage runs: wake-ups come on one thread, the lookout is another.
-        self._busy = threading.Lock()
 
-    def serve(self, stage: UUID, admission: int) -> None:
-        """Claims a stage, runs it, and goes on while there is budget.
+    def serve(self) -> None:
+        """Claims stages, runs them, and goes on while there is budget.
 
-        There is a wake-up for each admitted stage, but whose turn it is the database says: the
-        stage that was named may have been admitted long ago.
+        There is a wake-up for each free slot, but whose turn it is the database says.
         """
         with self._busy:
-            self._serve()
+            self._loop()
 
     def look(self, late_s: float) -> None:
         """Serves, if the process is idle and a stage was admitted more than `late_s` ago."""
         if not self._busy.acquire(blocking=False):
             return
         try:
-            if self._queue_or_connect(None).waits(self.pool, late_s):
-                self._serve()
+            if self._queue_or_connect().waits(self.pool, late_s):
+                self._loop()
         except StoreUnavailable:
             self._disconnect()
         finally:
             self._busy.release()
 
-    def _serve(self) -> None:
-        lease_s = self.settings.queue.lease_s
+    def _loop(self) -> None:
         began = time.monotonic()
         end = began + self.settings.queue.loop_budget_s
+        claims = self._next()
+        while claims:
+            claims = self._serve(claims, end)
+        if self._queue is not None:
+            self.outbox.settle(self._queue)
+        if time.monotonic() - began > _LONG_S:
+            give_back()
+
+    def _next(self) -> list[Claim]:
+        f = self._following
         try:
-            queue = self._queue_or_connect(None)
-            answer = queue.claim_next(self.pool, self.worker, self.pid, lease_s)
+            queue = self._queue_or_connect()
+            return self._announce(queue.claim(f.pool, f.worker, f.pid, f.lease_s, f.most))
         except StoreUnavailable as e:
             # The stage stays admitted, or is a stray that the next connection hands back.
             log.warning("no claim: %s", e)
             self._disconnect()
-            return
-        claim = self._announce(answer)
-        while claim is not None:
-            claim = self._run(claim, more=time.monotonic() < end)
-        if time.monotonic() - began > _LONG_S:
-            give_back()
+            return []
 
-    def _run(self, claim: Claim, *, more: bool) -> Claim | None:
+    def _serve(self, claims: Sequence[Claim], end: float) -> list[Claim]:
+        """Runs claimed stages; answers with those claimed next, if it is not yet `end`."""
+        plain: list[Ran] = []
+        for claim in claims:
+            ran = self._run(claim)
+            if ran is not None and ran.plain:
+                plain.append(ran)
+            elif ran is not None:
+                self._report([ran], lambda queue, ran=ran: self._settle(queue, ran))
+        more = time.monotonic() < end
+        if plain:
+            return self._finish(plain, self._following if more else None)
+        return self._next() if more else []
+
+    def _run(self, claim: Claim) -> Ran | None:
+        """Runs a stage to an outcome; None if it is no longer held."""
         with observed(claim) as watch:
             try:
-                outcome = self._outcome(claim)
-                answer = self._persist(claim, lambda q: self._report(q, claim, outcome, more))
+                queue = self._queue_or_connect()
+                context = StageContext(claim, queue, self.outbox.redis, self.settings, self.device)
+                outcome = watch.outcome = execute(claim, queue, context, self.clickhouse)
             except LeaseLost as e:
-                log.warning("the result is refused: %s", e)
-                return None
+                log.warning("the stage is somebody else's: %s", e)
             except StoreUnavailable as e:
                 log.error("giving up, the lease will run out: %s", e)
-                return None
-            watch.ended(outcome)
-            return self._announce(answer)
+            else:
+                return Ran(claim=claim, outcome=outcome, watch=watch)
+        self._held.discard(claim.stage_id)
+        return None
 
-    def _outcome(self, claim: Claim) -> Outcome:
-        queue = self._queue_or_connect(claim)
-        context = StageContext(claim, queue, self.outbox.redis, self.settings, self.device)
-        return execute(claim, queue, context, self.clickhouse)
+    def _finish(self, ran: Sequence[Ran], following: Following | None) -> list[Claim]:
+        """Completes stages together; if one of them is no longer held, each for itself."""
+        sent = self.outbox.sent
+        done = [one.done for one in ran]
+        try:
+            claims = self._report(
+                ran, lambda queue: queue.finish(done, sent=sent, following=following)
+            )
+        except _Together:
+            for one in ran:
+                self._finish([one], None)
+            return self._next() if following else []
+        self.outbox.struck(sent)
+        return claims
 
-    def _report(self, queue: Queue, claim: Claim, outcome: Outcome, more: bool) -> dict[str, Any]:
+    def _report(self, ran: Sequence[Ran], write: Callable[[Queue], dict[str, Any]]) -> list[Claim]:
+        """Writes what became of stages; answers with what was claimed with it.
+
+        Raises:
+            _Together: one of several is no longer held, so none was written.
+        """
+        try:
+            answer = self._persist(write)
+        except LeaseLost as e:
+            if len(ran) > 1:
+                raise _Together from e
+            with ran[0].watch.bound():
+                log.warning("the result is refused: %s", e)
+            answer = None
+        except StoreUnavailable as e:
+            log.error("giving up, the leases will run out: %s", e)
+            answer = None
+        self._held.difference_update(one.claim.stage_id for one in ran)
+        if answer is not None:
+            for one in ran:
+                one.watch.ended(one.outcome)
+        return self._announce(answer)
+
+    def _settle(self, queue: Queue, ran: Ran) -> dict[str, Any]:
+        """Writes what became of a stage that needs more than to be completed."""
         settings = self.settings.queue
-        held = (claim.stage_id, claim.fence)
-        match outcome:
-            case Completed(content=content, tables=tables, fan_out=fan_out) if more:
-                return queue.complete_and_claim(
-                    *held,
-                    content,
-                    tables,
-                    fan_out,
-                    pool=self.pool,
-                    worker=self.worker,
-                    pid=self.pid,
-                    lease_s=settings.lease_s,
-                )
-            case Completed(content=content, tables=tables, fan_out=fan_out):
-                return queue.complete(*held, content, tables, fan_out)
+        held = (ran.claim.stage_id, ran.claim.fence)
+        match ran.outcome:
+            case Completed(fan_out=fan_out):
+                return queue.finish([ran.done], fan_out)
             case Failed(error=error, retry=retry):
                 return queue.fail(
                     *held,
@@ -136,18 +215,18 @@ class Child:
                     backoff_max_s=settings.backoff_max_s,
                 )
             case Released(reason=reason):
-                delay_s = min(settings.backoff_s * claim.attempt, 5.0)
+                delay_s = min(settings.backoff_s * ran.claim.attempt, 5.0)
                 return queue.release(*held, delay_s, reason)
             case _:
                 return queue.stopped(*held)
 
-    def _persist(self, claim: Claim, write: Callable[[Queue], T]) -> T:
+    def _persist(self, write: Callable[[Queue], T]) -> T:
         """Offers a write until the database takes or refuses it."""
         give_up = time.monotonic() + _PATIENCE_S
         delay = 0.05
         while True:
             try:
-                return write(self._queue_or_connect(claim))
+                return write(self._queue_or_connect())
             except StoreUnavailable:
                 self._disconnect()
                 if time.monotonic() > give_up:
@@ -155,23 +234,22 @@ class Child:
                 time.sleep(delay)
                 delay = min(delay * 2, 1.0)
 
-    def _announce(self, answer: dict[str, Any] | None) -> Claim | None:
-        """Publishes the facts of a transaction, and returns the claim that came with them."""
+    def _announce(self, answer: dict[str, Any] | None) -> list[Claim]:
+        """Publishes the facts of a transaction, and returns the claims that came with them."""
         if answer is None:
-            return None
-        if self._queue is not None:
-            self.outbox.send(self._queue, answer["facts"])
-        row = answer.get("claim")
-        return Claim.from_row(row) if row else None
+            return []
+        claims = [Claim.from_row(row) for row in answer.get("claims", ())]
+        self._held.update(claim.stage_id for claim in claims)
+        self.outbox.send(answer["facts"])
+        return claims
 
-    def _queue_or_connect(self, claim: Claim | None) -> Queue:
+    def _queue_or_connect(self) -> Queue:
         """The queue; on a new connection, whatever a lost answer gave us is handed back first."""
         if self._queue is None:
             queue = Queue(postgres.connect(self.settings.database, f"worker-{self.pool}"))
-            keep = claim.stage_id if claim else None
-            strays = queue.release_strays(self.worker, self.pid, keep)
+            strays = queue.hand_back(self.worker, self.pid, self._held)
             self._queue = queue
-            self.outbox.send(queue, strays["facts"])
+            self.outbox.send(strays["facts"])
         return self._queue
 
     def close(self) -> None:

@@ -8,6 +8,7 @@ from typing import Any
 
 from celery import Celery
 from kombu.exceptions import OperationalError
+from redis.exceptions import RedisError
 
 from netra.store.pause import Pause
 from netra.tasks.app import WAKE, queue_name
@@ -44,6 +45,19 @@ class CeleryDispatch:
             )
             self._pause.begin()
             self._close()
+
+    def renew(self, pool: str, wanted: int) -> None:
+        """Sends wake-ups that name no stage, where fewer wait in the queue than are wanted."""
+        try:
+            if self._producer is None:
+                self._producer = self.app.amqp.Producer(self.app.connection_for_write())
+            channel = self._producer.channel
+            waiting = channel.client.llen(queue_name(pool))
+        except (OperationalError, OSError, ConnectionError, RedisError) as e:
+            log.warning("no wake-ups for %s: %s", pool, e)
+            self._close()
+            return
+        self(pool, [{"stage_id": "", "admission": 0}] * (wanted - waiting))
 
     def _close(self) -> None:
         producer, self._producer = self._producer, None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
+from contextlib import AbstractContextManager
 from types import TracebackType
 
 from netra import tracing
@@ -19,8 +20,17 @@ class observed:  # noqa: N801 - used like a function
 
     def __init__(self, claim: Claim) -> None:
         self.claim = claim
+        #: What came of it, and after how long, seconds; once it has run.
+        self.outcome: Outcome | None = None
+        self.seconds = 0.0
         self._began = time.perf_counter()
-        self._bound = bind(
+        self._bound = self.bound()
+        self._span = tracing.span(f"stage {claim.agent}", claim.traceparent, "consumer")
+
+    def bound(self) -> AbstractContextManager[None]:
+        """What log lines say of the stage."""
+        claim = self.claim
+        return bind(
             tenant_id=claim.tenant_id,
             job_id=claim.job_id,
             stage=claim.name,
@@ -29,12 +39,9 @@ class observed:  # noqa: N801 - used like a function
             agent=claim.agent,
             trace_id=tracing.trace_id(claim.traceparent),
         )
-        self._span = tracing.span(f"stage {claim.agent}", claim.traceparent, "consumer")
 
     def __enter__(self) -> observed:
         self._bound.__enter__()
-        if tracing.on():
-            self._span.add(_attributes(self.claim))
         return self
 
     def __exit__(
@@ -43,24 +50,27 @@ class observed:  # noqa: N801 - used like a function
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
+        self.seconds = time.perf_counter() - self._began
+        if tracing.on():
+            self._span.add(_attributes(self.claim))
+            if self.outcome is not None:
+                self._span.add({"netra.outcome": outcome_name(self.outcome)})
+            if isinstance(self.outcome, Failed):
+                self._span.fail(f"{self.outcome.error['type']}: {self.outcome.error['message']}")
         self._span.__exit__(kind, error, trace)
         self._bound.__exit__(kind, error, trace)
 
     def ended(self, outcome: Outcome) -> None:
         """The outcome is in the database: it is said in one line."""
-        seconds = time.perf_counter() - self._began
         name = outcome_name(outcome)
-        log.info(
-            "stage %s %s in %.3f s",
-            self.claim.name,
-            name,
-            seconds,
-            extra={"outcome": name, "seconds": round(seconds, 6), "pool": self.claim.pool},
-        )
-        if tracing.on():
-            self._span.add({"netra.outcome": name})
-            if isinstance(outcome, Failed):
-                self._span.fail(f"{outcome.error['type']}: {outcome.error['message']}")
+        with self.bound():
+            log.info(
+                "stage %s %s in %.3f s",
+                self.claim.name,
+                name,
+                self.seconds,
+                extra={"outcome": name, "seconds": round(self.seconds, 6), "pool": self.claim.pool},
+            )
 
 
 def outcome_name(outcome: Outcome) -> str:

@@ -52,7 +52,10 @@ def _die_with_parent() -> None:
 
 @app.task(name=WAKE, ignore_result=True)
 def wake(stage_id: str, admission: int) -> None:
-    """Claims and runs the stage if the message is not stale, then others while there is time."""
+    """Claims and runs stages while there is time; which, the database says.
+
+    The arguments name the stage that was admitted when this was sent, for those who watch.
+    """
     if _child is None:
         raise RuntimeError("this process was not started as a worker's child")
-    _child.serve(UUID(stage_id), admission)
+    _child.serve()

@@ -98,7 +98,7 @@ def _leftovers(pg: postgres.Connection, found: Findings) -> None:
         pg, "SELECT id, state FROM stages WHERE lease_until IS NOT NULL OR state = 'running'"
     ):
         found.lost.append(f"stage {row['id']} is {row['state']} and holds a lease")
-    (row,) = _rows(pg, "SELECT count(*) AS n FROM facts WHERE NOT published")
+    (row,) = _rows(pg, "SELECT count(*) AS n FROM outbox")
     if row["n"]:
         found.lost.append(f"{row['n']} facts were never sent")
 

@@ -132,7 +132,7 @@ def _await_end(diary: Diary) -> None:
         diary.say("waiting")
         left = diary.ask(
             "SELECT 'jobs' AS k, count(*) AS n FROM jobs WHERE state IN ('queued', 'running')"
-            " UNION ALL SELECT 'facts', count(*) FROM facts WHERE NOT published"
+            " UNION ALL SELECT 'facts', count(*) FROM outbox"
         )
         if left == {"jobs": 0, "facts": 0}:
             return

@@ -11,7 +11,7 @@ from psycopg.types.json import Jsonb
 from netra.engine.claim import Claim
 from netra.ids import new_id
 from netra.settings import Settings
-from netra.store.queue import Queue
+from netra.store.queue import Done, Queue
 
 
 @dataclass
@@ -76,12 +76,15 @@ class Bench:
         return answer["messages"]
 
     def claim(self, message: dict[str, Any], lease_s: float = 10, pid: int = 1) -> Claim | None:
-        answer = self.keep(
-            self.queue.claim(
-                UUID(message["stage_id"]), message["admission"], self.worker, pid, lease_s
-            )
-        )
+        """Claims the stage that a message names, as the release before this one does."""
+        stage, admission = UUID(message["stage_id"]), message["admission"]
+        answer = self._call("netra_claim", stage, admission, self.worker, pid, lease_s)
         return Claim.from_row(answer["claim"]) if answer else None
+
+    def claims(self, pool: str = "cpu", pid: int = 1, most: int = 1) -> list[Claim]:
+        """Claims what is admitted and has its turn."""
+        answer = self.keep(self.queue.claim(pool, self.worker, pid, 10, most))
+        return [Claim.from_row(row) for row in answer["claims"]] if answer else []
 
     def started(self, *, lease_s: float = 10, pid: int = 1) -> Claim:
         """Admits and claims the next stage."""
@@ -91,7 +94,8 @@ class Bench:
         return claim
 
     def complete(self, claim: Claim, content: Any = None, fan_out: Any = None) -> None:
-        self.keep(self.queue.complete(claim.stage_id, claim.fence, content or {}, [], fan_out))
+        done = Done(stage=claim.stage_id, fence=claim.fence, content=content or {}, tables=[])
+        self.keep(self.queue.finish([done], fan_out))
 
     def fail(self, claim: Claim, *, retry: bool = True, max_failures: int = 3) -> None:
         error = {"type": "Broken", "message": "it broke", "traceback": "…"}
@@ -154,5 +158,8 @@ class Bench:
             numbers = [row["seq"] for row in rows if row["epoch"] == epoch]
             assert numbers == list(range(1, len(numbers) + 1))
         said = [(f["epoch"], f["seq"], f["kind"]) for f in self.facts if f["job_id"] == str(job)]
-        assert sorted(said) == [(r["epoch"], r["seq"], r["kind"]) for r in rows]
+        # Nobody can follow a job before the transaction that submits it has ended.
+        assert [(1, 1, "job.queued"), *sorted(said)] == [
+            (r["epoch"], r["seq"], r["kind"]) for r in rows
+        ]
         return [f"{r['kind']} {r['stage']}" if r["stage"] else r["kind"] for r in rows]

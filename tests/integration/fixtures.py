@@ -16,8 +16,8 @@ from tests.integration.bench import Bench
 def bench(store_settings: Settings) -> Iterator[Bench]:
     connection = postgres.connect(store_settings.database, "test")
     connection.execute(
-        "TRUNCATE facts, stage_results, dead_letters, stages, jobs, batches, workers, shares"
-        " CASCADE"
+        "TRUNCATE facts, stage_results, dead_letters, stages, jobs, batches, workers, shares,"
+        " outbox CASCADE"
     )
     connection.execute("UPDATE tenants SET weight = 1, max_running = NULL")
     try:

@@ -12,6 +12,14 @@ ENTRIES = (
         pool="cpu",
         path="netra.agents.noop:run",
         params=NoopParams,
+        internal=True,
+    ),
+    AgentSpec(
+        name="noop-short",
+        summary="The noop agent, as one of those that are claimed several at once.",
+        pool="cpu",
+        path="netra.agents.noop:run",
+        params=NoopParams,
         short=True,
         internal=True,
     ),
@@ -21,7 +29,6 @@ ENTRIES = (
         pool="gpu",
         path="netra.agents.noop:run",
         params=NoopParams,
-        short=True,
         internal=True,
     ),
 )

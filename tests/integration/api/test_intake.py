@@ -14,11 +14,12 @@ from netra.api.access import Principal
 from netra.api.drafting import plan
 from netra.api.job import draft
 from netra.api.services import Services
+from netra.engine import control
 from netra.engine.submit import Draft
 from netra.errors import Conflict, StoreUnavailable
 from netra.schemas.job import JobRequest
 from netra.settings import Redis, Settings
-from netra.store.postgres import Connection
+from netra.store.postgres import Connection, checkout
 from tests.integration.api.conftest import Caller
 
 NOW = datetime.now(UTC)
@@ -92,27 +93,50 @@ def test_a_database_that_is_away_is_told_to_everybody(api_settings: Settings) ->
     on(msgspec.structs.replace(api_settings, database=database), action)
 
 
-def unpublished(pg: Connection, tenant: str) -> int:
+def test_what_is_submitted_waits_for_nobody_to_be_told(
+    api_settings: Settings, caller: Caller, pg: Connection
+) -> None:
+    """Nobody can follow a job before its transaction ends: who follows it then reads the record."""
+    away = msgspec.structs.replace(api_settings, redis=Redis(url="redis://127.0.0.1:1/0"))
+
+    async def action(services: Services) -> None:
+        begun = asyncio.get_running_loop().time()
+        await services.intake.submit(drafted(caller.tenant))
+        assert asyncio.get_running_loop().time() - begun < 1
+
+    on(away, action)
+    facts = pg.execute("SELECT kind FROM facts WHERE tenant_id = %s", [caller.tenant]).fetchall()
+    assert facts == [{"kind": "job.queued"}]
+    assert outbox(pg, caller.tenant) == 0
+
+
+def outbox(pg: Connection, tenant: str) -> int:
     row = pg.execute(
-        "SELECT count(*) AS n FROM facts WHERE tenant_id = %s AND NOT published", [tenant]
+        "SELECT count(*) AS n FROM outbox WHERE facts->0->>'tenant_id' = %s", [tenant]
     ).fetchone()
     assert row is not None
     return row["n"]
 
 
-def test_facts_that_went_out_are_marked(
+def test_facts_that_went_out_are_struck_off(
     api_settings: Settings, caller: Caller, pg: Connection
 ) -> None:
     async def action(services: Services) -> None:
-        await services.intake.submit(drafted(caller.tenant))
-        async with asyncio.timeout(3):
-            while unpublished(pg, caller.tenant):
-                await asyncio.sleep(0.02)
-        await services.intake.submit(drafted(caller.tenant))
+        for _ in range(2):
+            submitted = await services.intake.submit(drafted(caller.tenant))
+            async with checkout(services.pool) as connection:
+                facts = await control.cancel(connection, caller.tenant, submitted.id)
+            services.outgoing.send(facts)
+            async with asyncio.timeout(3):
+                while outbox(pg, caller.tenant):
+                    await asyncio.sleep(0.02)
+        submitted = await services.intake.submit(drafted(caller.tenant))
+        async with checkout(services.pool) as connection:
+            services.outgoing.send(await control.cancel(connection, caller.tenant, submitted.id))
 
     on(api_settings, action)
     # What was waiting when the process ended went out as well.
-    assert unpublished(pg, caller.tenant) == 0
+    assert outbox(pg, caller.tenant) == 0
 
 
 def test_facts_that_did_not_go_out_are_left_to_the_scheduler(
@@ -121,10 +145,10 @@ def test_facts_that_did_not_go_out_are_left_to_the_scheduler(
     away = msgspec.structs.replace(api_settings, redis=Redis(url="redis://127.0.0.1:1/0"))
 
     async def action(services: Services) -> None:
-        begun = asyncio.get_running_loop().time()
-        await services.intake.submit(drafted(caller.tenant))
-        assert asyncio.get_running_loop().time() - begun < 1
+        submitted = await services.intake.submit(drafted(caller.tenant))
+        async with checkout(services.pool) as connection:
+            services.outgoing.send(await control.cancel(connection, caller.tenant, submitted.id))
         await asyncio.sleep(0.3)
 
     on(away, action)
-    assert unpublished(pg, caller.tenant) == 1
+    assert outbox(pg, caller.tenant) > 0

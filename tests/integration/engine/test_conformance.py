@@ -14,6 +14,7 @@ import pytest
 
 from netra.errors import LeaseLost
 from netra.ids import new_id
+from netra.store.queue import Done
 from tests.integration.bench import Bench
 from tests.unit.engine.queue_model import Model, Stage, State, broken
 
@@ -86,8 +87,11 @@ class Twin:
         self.bench.keep(answer)
 
     def _claim(self, i: int, admission: int, worker: int) -> bool:
-        answer = self.bench.queue.claim(self._id(i), admission, self.workers[worker], 7, 3600)
-        return self.bench.keep(answer) is not None
+        (row,) = self.sql.execute(
+            "SELECT netra_claim(%s, %s, %s, 7, 3600) AS r",
+            [self._id(i), admission, self.workers[worker]],
+        ).fetchall()
+        return self.bench.keep(row["r"]) is not None
 
     def _report(self, verb: str) -> Callable[[int, int], None]:
         return {
@@ -98,8 +102,8 @@ class Twin:
         }[verb]
 
     def _complete(self, i: int, token: int) -> None:
-        answer = self.bench.queue.complete(self._id(i), token, {"token": token}, [], None)
-        self.bench.keep(answer)
+        done = Done(stage=self._id(i), fence=token, content={"token": token}, tables=[])
+        self.bench.keep(self.bench.queue.finish([done]))
 
     def _fail(self, i: int, token: int) -> None:
         answer = self.bench.queue.fail(

@@ -35,8 +35,8 @@ def child(bench: Bench) -> Iterator[Child]:
 
 def serve(bench: Bench, child: Child) -> None:
     """Admits what is ready and serves the first wake-up; the child's loop takes the rest."""
-    (message, *_) = bench.admit()
-    child.serve(UUID(message["stage_id"]), message["admission"])
+    assert bench.admit()
+    child.serve()
 
 
 def result(bench: Bench, job: UUID, name: str = "a") -> Any:
@@ -74,10 +74,7 @@ def test_facts_are_published_and_marked(bench: Bench, child: Child) -> None:
         ("fact", "job.succeeded"),
     ]
     assert heard[2]["fraction"] == 1.0
-    assert {fact["kind"] for fact in bench.queue.unpublished(-60)} == {
-        "job.queued",
-        "stage.admitted",
-    }
+    assert {fact["kind"] for fact in bench.queue.unsent(-60)} == {"stage.admitted"}
 
 
 def test_a_merge_is_given_its_parts_in_order(bench: Bench, child: Child) -> None:
@@ -141,12 +138,12 @@ def test_a_result_outlives_a_broken_connection(bench: Bench, child: Child) -> No
 def test_a_stop_request_ends_a_running_stage(bench: Bench, child: Child) -> None:
     job = bench.submit({"name": "a", "params": {"sleep_s": 30}})
     bench.slots(1)
-    (message,) = bench.admit()
+    bench.admit()
     import threading
 
     stopper = threading.Timer(0.3, lambda: _stop_on_its_own_line(bench, job))
     stopper.start()
-    child.serve(UUID(message["stage_id"]), message["admission"])
+    child.serve()
     stopper.join()
     assert bench.job(job)["state"] == "cancelled"
 
