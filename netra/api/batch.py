@@ -20,6 +20,7 @@ from netra.api.observe import traceparent_of
 from netra.api.services import Served, Services
 from netra.engine.submit import Draft
 from netra.errors import NetraError, NotFound, Problem
+from netra.pipelines.understand import Understood
 from netra.schemas.batch import Batch, BatchAnswer, BatchJob, BatchRequest, BatchResult
 from netra.schemas.job import Job, JobRequest
 from netra.schemas.page import Page
@@ -47,11 +48,12 @@ def plan_all(requests: Sequence[JobRequest], now: datetime) -> list[Plan]:
         InvalidInput: some cannot be planned; names each, as `jobs[i]`.
     """
     plans: list[Plan] = []
+    known: dict[bytes, Understood] = {}
     failed: list[NetraError] = []
     problems: list[Problem] = []
     for i, request in enumerate(requests):
         try:
-            plans.append(plan(request, now))
+            plans.append(plan(request, now, known))
         except NetraError as e:
             failed.append(e)
             problems += within(e, f"jobs[{i}]")

@@ -11,7 +11,7 @@ import msgspec
 from netra.engine.submit import body_hash
 from netra.errors import Conflict, InvalidGoal, InvalidInput, NetraError, NotFound, Problem
 from netra.pipelines.build import PlannedStage
-from netra.pipelines.understand import understand
+from netra.pipelines.understand import Understood, understand
 from netra.schemas.goal import Goal
 from netra.schemas.job import JobRequest
 from netra.store.workload import Readable
@@ -31,14 +31,18 @@ class Plan:
     body_hash: str
 
 
-def plan(request: JobRequest, now: datetime) -> Plan:
+def plan(request: JobRequest, now: datetime, known: dict[bytes, Understood] | None = None) -> Plan:
     """Reads the goal and plans the stages.
+
+    Args:
+        known: what was understood of bodies before, by what decides it: the jobs of a batch are
+            often alike.
 
     Raises:
         InvalidInput, InvalidGoal: with a Problem for each thing that is wrong.
     """
     _check_deadline(request, now)
-    understood = understand(request)
+    understood = understand(request) if known is None else _understand(request, known)
     # The key names the submission, so it is no part of what is submitted.
     hashed = body_hash(msgspec.structs.replace(request, idempotency_key=None))
     return Plan(
@@ -49,6 +53,23 @@ def plan(request: JobRequest, now: datetime) -> Plan:
         readers=understood.readers,
         body_hash=hashed,
     )
+
+
+def _understand(request: JobRequest, known: dict[bytes, Understood]) -> Understood:
+    key = msgspec.json.encode(
+        (
+            request.goal,
+            request.objectives,
+            request.constraints,
+            request.pipeline,
+            request.stages,
+            request.params,
+            request.workload_id is None,
+        )
+    )
+    if (understood := known.get(key)) is None:
+        understood = known[key] = understand(request)
+    return understood
 
 
 def _check_deadline(request: JobRequest, now: datetime) -> None:

@@ -24,6 +24,7 @@ from netra.store.queue import Queue
 
 log = logging.getLogger(__name__)
 
+
 class Dispatch(Protocol):
     """Wakes workers of a pool. May lose what it sends."""
 

@@ -66,19 +66,20 @@ async def submit(connection: AsyncConnection, drafts: Sequence[Draft]) -> list[S
 
 
 def _record(draft: Draft) -> dict[str, Any]:
+    """The job as the database reads it, once it is JSON."""
     stages = [_stage(position, stage) for position, stage in enumerate(draft.stages)]
     return {
-        "id": str(new_id()),
+        "id": new_id(),
         "tenant_id": draft.tenant_id,
-        "workload_id": str(draft.workload_id) if draft.workload_id else None,
-        "batch_id": str(draft.batch_id) if draft.batch_id else None,
-        "goal": msgspec.to_builtins(draft.goal),
+        "workload_id": draft.workload_id,
+        "batch_id": draft.batch_id,
+        "goal": draft.goal,
         "pipeline": draft.pipeline,
-        "ingests": list(draft.ingests),
-        "params": {agent: dict(params) for agent, params in draft.params.items()},
+        "ingests": draft.ingests,
+        "params": draft.params,
         "priority": draft.priority,
-        "labels": dict(draft.labels),
-        "deadline": draft.deadline.isoformat() if draft.deadline else None,
+        "labels": draft.labels,
+        "deadline": draft.deadline,
         "idempotency_key": draft.idempotency_key,
         "body_hash": draft.body_hash,
         "traceparent": draft.traceparent,
@@ -89,15 +90,15 @@ def _record(draft: Draft) -> dict[str, Any]:
 
 def _stage(position: int, stage: PlannedStage) -> dict[str, Any]:
     return {
-        "id": str(new_id()),
+        "id": new_id(),
         "name": stage.name,
         "position": position,
         "agent": stage.agent,
         "pool": stage.pool,
-        "params": dict(stage.params),
-        "after": list(stage.after),
+        "params": stage.params,
+        "after": stage.after,
         "limit_s": stage.limit_s,
-        "short": agents.get(stage.agent).short,
+        "short": stage.short,
     }
 
 

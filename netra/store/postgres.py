@@ -6,9 +6,11 @@ from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from typing import Any
 
+import msgspec
 import psycopg
 from psycopg.conninfo import conninfo_to_dict
 from psycopg.rows import DictRow, dict_row
+from psycopg.types.json import set_json_dumps, set_json_loads
 from psycopg_pool import AsyncConnectionPool, PoolTimeout
 
 from netra.errors import SettingsError, StoreUnavailable
@@ -17,6 +19,10 @@ from netra.settings import Database
 #: A worker's connection: autocommit, rows as dicts; each statement is its own transaction.
 Connection = psycopg.Connection[DictRow]
 AsyncConnection = psycopg.AsyncConnection[DictRow]
+
+# Several times as fast as the standard library's, on every call of the queue.
+set_json_dumps(msgspec.json.encode)
+set_json_loads(msgspec.json.decode)
 
 _SCHEMES = ("postgresql", "postgres")
 _EXPECTED = (
