@@ -4,7 +4,7 @@ SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := help
 .PHONY: help install demo test coverage test-slow lint bench bench-ingest bench-lru bench-caching bench-jobs bench-demand bench-serving chaos bench-queue \
-	test-deploy k8s lock lock-images lock-tools clean
+	test-deploy drill k8s lock lock-images lock-tools clean
 
 BIN := .venv/bin
 STAMP := .venv/.installed
@@ -84,6 +84,9 @@ bench-demand: $(STAMP) ## Forecasts of demand and commitments beside seasonal-na
 chaos: $(STAMP) ## Faults in a seeded order while 1,000 jobs run; minutes. SEED=1 EACH=3, HOSTS=1: on several hosts
 	@$(BIN)/python -m tests.chaos --seed $(or $(SEED),1) --jobs 1000 --each $(or $(EACH),3) \
 		$(if $(HOSTS),--hosts)
+
+drill: $(STAMP) ## The disaster drill: load, back up, lose all, restore; prints RTO and RPO (EVENTS, JOBS)
+	@scripts/disaster-drill --events $(or $(EVENTS),5000000) --jobs $(or $(JOBS),100000)
 
 # What builds the package stands in the lock too, so that everything installed has a hash.
 lock: ## Resolve pyproject.toml anew into requirements.lock

@@ -46,6 +46,7 @@ class Place:
         """As on an operator's machine: no store is given, the stack of the folder is used."""
         plain = {k: v for k, v in os.environ.items() if k not in ALIASES}
         own = {"NETRA": NETRA, "NETRA_EMBEDDED_HOME": str(self.home)}
+        own |= {"NETRA_EMBEDDED_API_PORT": "0", "NETRA_EMBEDDED_FLOWER_PORT": "0"}
         more = {"NETRA_BACKUP_URL": self.url or str(self.kept), "NETRA_BACKUP_FOLLOW_S": "1"}
         return {**plain, **own, **more, **self.environ}
 
@@ -64,6 +65,14 @@ class Place:
 
     def json(self, *arguments: str) -> Any:
         return json.loads(self.run(*arguments, "--json").stdout)
+
+    def netra(self, *arguments: str) -> str:
+        """Any other command."""
+        done = subprocess.run(
+            [NETRA, *arguments], env=self.environment, capture_output=True, text=True
+        )
+        assert done.returncode == 0, done.stdout + done.stderr
+        return done.stdout
 
     @contextmanager
     def following(self) -> Iterator[subprocess.Popen[bytes]]:
