@@ -63,6 +63,10 @@ def _options(settings: Database, name: str) -> dict[str, Any]:
         "keepalives_idle": 5,
         "keepalives_interval": 2,
         "keepalives_count": 3,
+        # Keepalives say nothing while a statement is under way: what was sent and never
+        # acknowledged breaks the connection after this long, ms. A server that is merely busy
+        # acknowledges.
+        "tcp_user_timeout": 10_000,
     }
 
 
