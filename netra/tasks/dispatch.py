@@ -15,6 +15,17 @@ from netra.tasks.app import WAKE, queue_name
 
 log = logging.getLogger(__name__)
 
+#: Whoever sends also takes back what dead workers held: a broker that is down or hangs must not
+#: keep it. (By default kombu tries for ten seconds to connect.)
+_IMPATIENT = {
+    "socket_timeout": 1.0,
+    "socket_connect_timeout": 1.0,
+    "max_retries": 1,
+    "interval_start": 0.1,
+    "interval_step": 0.1,
+    "interval_max": 0.1,
+}
+
 
 class CeleryDispatch:
     """Publishes over one connection that is kept, and opened again after a failure."""
@@ -29,7 +40,9 @@ class CeleryDispatch:
             return  # idle workers look by themselves
         try:
             if self._producer is None:
-                self._producer = self.app.amqp.Producer(self.app.connection_for_write())
+                self._producer = self.app.amqp.Producer(
+                    self.app.connection_for_write(transport_options=_IMPATIENT)
+                )
             for message in messages:
                 self.app.send_task(
                     WAKE,

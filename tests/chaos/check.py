@@ -110,7 +110,7 @@ def _tables(harness: Harness, pg: postgres.Connection, found: Findings) -> None:
         for row in _rows(
             pg,
             "SELECT id, tenant_id, job_id, attempt, (params->>'table_rows')::int AS rows"
-            " FROM stages WHERE state = 'succeeded' AND params ? 'table_rows'",
+            " FROM stages WHERE state = 'succeeded' AND (params->>'table_rows')::int > 0",
         ):
             writer = Writer(
                 tenant_id=row["tenant_id"],

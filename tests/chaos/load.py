@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 import threading
+import time
 from collections.abc import Sequence
 from typing import Any
 
@@ -79,12 +80,14 @@ class Load(threading.Thread):
         return self.jobs + self._singles
 
     def run(self) -> None:
-        pause_s = self.over_s * _PER_CALL / self.jobs
+        began = time.monotonic()
         for first in range(0, self.jobs, _PER_CALL):
+            # An outage delays submissions, and does not spread out those that follow.
+            due = began + self.over_s * first / self.jobs
+            if self.stop.wait(max(0.0, due - time.monotonic())):
+                return
             numbers = range(first, min(first + _PER_CALL, self.jobs))
             self._submit([job(self.rng, number) for number in numbers])
-            if self.stop.wait(pause_s):
-                return
 
     def submit_single(self, agent: str, **params: Any) -> None:
         with self._lock:
