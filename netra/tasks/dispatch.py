@@ -39,16 +39,13 @@ class CeleryDispatch:
         if self._pause.on:
             return  # idle workers look by themselves
         try:
-            if self._producer is None:
-                self._producer = self.app.amqp.Producer(
-                    self.app.connection_for_write(transport_options=_IMPATIENT)
-                )
+            producer = self._open()
             for message in messages:
                 self.app.send_task(
                     WAKE,
                     args=(message["stage_id"], message["admission"]),
                     queue=queue_name(pool),
-                    producer=self._producer,
+                    producer=producer,
                     retry=False,
                     ignore_result=True,
                 )
@@ -61,16 +58,23 @@ class CeleryDispatch:
 
     def renew(self, pool: str, wanted: int) -> None:
         """Sends wake-ups that name no stage, where fewer wait in the queue than are wanted."""
+        if self._pause.on:
+            return
         try:
-            if self._producer is None:
-                self._producer = self.app.amqp.Producer(self.app.connection_for_write())
-            channel = self._producer.channel
+            channel = self._open().channel
             waiting = channel.client.llen(queue_name(pool))
         except (OperationalError, OSError, ConnectionError, RedisError) as e:
             log.warning("no wake-ups for %s: %s", pool, e)
+            self._pause.begin()
             self._close()
             return
         self(pool, [{"stage_id": "", "admission": 0}] * (wanted - waiting))
+
+    def _open(self) -> Any:
+        if self._producer is None:
+            connection = self.app.connection_for_write(transport_options=_IMPATIENT)
+            self._producer = self.app.amqp.Producer(connection)
+        return self._producer
 
     def _close(self) -> None:
         producer, self._producer = self._producer, None
