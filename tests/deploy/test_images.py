@@ -181,7 +181,8 @@ def test_the_images_run_a_job(
             }.items()
         }
         checks = {
-            name: c.until_healthy(120, service_check(services[name])) for name, c in started.items()
+            name: c.until_healthy(120, service_check(services[name], ports["flower"]))
+            for name, c in started.items()
         }
         healthy_s = time.monotonic() - begun
         for c in started.values():
@@ -209,10 +210,10 @@ def test_the_images_run_a_job(
     )
 
 
-def service_check(service: dict[str, Any]) -> list[str]:
-    """What compose checks in place of the image's own check."""
+def service_check(service: dict[str, Any], flower: int) -> list[str]:
+    """What compose checks in place of the image's own check; here Flower has another port."""
     test: list[str] = service.get("healthcheck", {}).get("test", [])
-    return test[1:]
+    return [word.replace("5555", str(flower)) for word in test[1:]]
 
 
 def run_noop(client: httpx.Client) -> float:
@@ -248,6 +249,11 @@ def test_the_gpu_worker_needs_a_gpu_or_leave_to_do_without(
     allowed = {**settings_of_stores, "NETRA_WORKERS_ALLOW_CPU_FALLBACK": "true"}
     with Container(image, tmp_path / "allowed.log", allowed) as worker:
         worker.until_healthy(120)
+        # It beats before Celery listens to signals, which it does before it starts its processes.
+        until = time.monotonic() + 120
+        while not worker.first.children():
+            assert time.monotonic() < until, worker.said()
+            time.sleep(0.1)
         code, _ = worker.stop(60)
     assert code in (0, -15, 143)
     proof(

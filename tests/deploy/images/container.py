@@ -49,6 +49,9 @@ class Container:
                 stdout=log,
                 stderr=subprocess.STDOUT,
             )
+        # What enters the namespaces forks before it runs anything in them.
+        while self._process.poll() is None and not psutil.Process(self._process.pid).children():
+            time.sleep(0.01)
         return self
 
     def __exit__(
