@@ -108,7 +108,7 @@ lock-images: ## Resolve anew what each image installs (part of make lock)
 	@test -x build/lock/bin/uv || { "$(PYTHON)" -m venv build/lock && \
 		build/lock/bin/python -m pip install --quiet uv==0.13.9; }
 	@echo 'hatchling==1.27.0' | $(COMPILE) - -o $(IMAGE_LOCKS)/build.lock
-	@$(COMPILE) --excludes $(IMAGE_LOCKS)/backend.exclude --extra otel \
+	@$(COMPILE) --excludes $(IMAGE_LOCKS)/backend.exclude --extra otel --extra backup-s3 \
 		pyproject.toml -o $(IMAGE_LOCKS)/backend.lock
 	@$(COMPILE) --excludes $(IMAGE_LOCKS)/worker.exclude --extra otel --extra gpu-profiles \
 		pyproject.toml -o $(IMAGE_LOCKS)/worker-cpu.lock
