@@ -11,6 +11,7 @@ from netra.embedded.secrets import generate
 from netra.settings import Api, Database, Redis, Settings
 
 PORTS = {"postgres": 1, "valkey": 2, "clickhouse": 3, "api": 4, "flower": 5}
+PORTS |= {name: 6 + i for i, name in enumerate(processes.MEASURED.values())}
 
 
 def plan(tmp_path: Path, settings: Settings | None = None) -> processes.Plan:
