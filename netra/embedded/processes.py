@@ -175,7 +175,7 @@ def _application(plan: Plan, name: str, module: str) -> Component:
 
 
 def _measured_environment(plan: Plan, name: str) -> dict[str, str]:
-    port = str(plan.ports[MEASURED[name]])
+    port = str(plan.ports.get(MEASURED[name], 0))
     return {**application_environment(plan), "NETRA_METRICS_PORT": port}
 
 
