@@ -33,7 +33,7 @@ log = logging.getLogger(__name__)
 
 T = TypeVar("T")
 
-#: Work that took longer may have needed memory that is worth giving back, seconds.
+#: A stage that took longer may have needed memory that is worth giving back, seconds.
 _LONG_S = 0.5
 #: How long an outcome is offered to a database that is away, seconds.
 _PATIENCE_S = 120.0
@@ -83,6 +83,8 @@ class Child:
         )
         #: Held while stages run: wake-ups come on one thread, the lookout is another.
         self._busy = threading.Lock()
+        #: How long the longest stage of this loop ran, seconds.
+        self._longest_s = 0.0
         #: Stages that this process has claimed and not yet reported.
         self._held: set[UUID] = set()
         self._queue: Queue | None = None
@@ -109,14 +111,14 @@ class Child:
             self._busy.release()
 
     def _loop(self) -> None:
-        began = time.monotonic()
-        end = began + self.settings.queue.loop_budget_s
+        end = time.monotonic() + self.settings.queue.loop_budget_s
+        self._longest_s = 0.0
         claims = self._next()
         while claims:
             claims = self._serve(claims, end)
         if self._queue is not None:
             self.outbox.settle(self._queue)
-        if time.monotonic() - began > _LONG_S:
+        if self._longest_s > _LONG_S:
             give_back()
 
     def _next(self) -> list[Claim]:
@@ -157,6 +159,8 @@ class Child:
                 log.error("giving up, the lease will run out: %s", e)
             else:
                 return Ran(claim=claim, outcome=outcome, watch=watch)
+            finally:
+                self._longest_s = max(self._longest_s, watch.elapsed())
         self._held.discard(claim.stage_id)
         return None
 

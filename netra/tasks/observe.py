@@ -27,6 +27,10 @@ class observed:  # noqa: N801 - used like a function
         self._bound = self.bound()
         self._span = tracing.span(f"stage {claim.agent}", claim.traceparent, "consumer")
 
+    def elapsed(self) -> float:
+        """Seconds since it began."""
+        return time.perf_counter() - self._began
+
     def bound(self) -> AbstractContextManager[None]:
         """What log lines say of the stage."""
         claim = self.claim
@@ -50,7 +54,7 @@ class observed:  # noqa: N801 - used like a function
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        self.seconds = time.perf_counter() - self._began
+        self.seconds = self.elapsed()
         if tracing.on():
             self._span.add(_attributes(self.claim))
             if self.outcome is not None:
