@@ -3,7 +3,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help install demo test coverage test-slow lint bench bench-ingest bench-lru bench-caching bench-jobs bench-demand bench-serving chaos bench-queue \
+.PHONY: help install demo test coverage test-slow lint bench bench-ingest bench-lru bench-caching bench-jobs bench-demand bench-serving chaos bench-queue bench-soak bench-batch \
 	test-deploy drill k8s lock lock-images lock-tools clean
 
 BIN := .venv/bin
@@ -72,8 +72,14 @@ bench-caching: $(STAMP) ## The LRU curve beside a one-capacity replay; lifetimes
 bench-jobs: $(STAMP) ## Latency of a one-stage job beside a bare Celery round trip
 	@$(BIN)/python -m benchmarks.jobs
 
-bench-queue: $(STAMP) ## The durable queue beside Celery: submit, latency, drain
+bench-queue: $(STAMP) ## The durable queue beside its peers: submit, latency, drain, sockets, a million rows
 	@$(BIN)/python -m benchmarks.queue
+
+bench-soak: $(STAMP) ## Ten minutes at full load: memory, descriptors and connections of every process
+	@$(BIN)/python -m benchmarks.queue --soak 600
+
+bench-batch: $(STAMP) ## A batch of 100,000 jobs: submit, follow, list, cancel, export
+	@$(BIN)/python -m benchmarks.queue --batch 100000
 
 bench-serving: $(STAMP) ## The serving simulator: its speed, and its error on real runs
 	@$(BIN)/python -m benchmarks.serving

@@ -139,8 +139,9 @@ class Health(Group, frozen=True, kw_only=True, forbid_unknown_fields=True):
 class Progress(Group, frozen=True, kw_only=True, forbid_unknown_fields=True):
     #: Facts kept in a job's Redis stream; older ones are read from PostgreSQL.
     stream_length: int = 1000
-    #: A job's Redis stream expires after its last fact, seconds.
-    stream_life_s: int = 86_400
+    #: A job's Redis stream expires after its last fact, seconds. It spares PostgreSQL when many
+    #: clients come back at once, which they do within seconds; kept longer, it would fill Redis.
+    stream_life_s: int = 60
     #: Ticks of one stage are sent at most this often, seconds.
     tick_interval_s: float = 0.1
     #: A follower looks into PostgreSQL for facts that no message announced this often, seconds.

@@ -1,9 +1,11 @@
 """The durable queue, each figure beside its peer in the same run.
 
     python -m benchmarks.queue [--seconds N] [--stages N] [--jobs N] [--waiting N] [--finished N]
+    python -m benchmarks.queue --soak SECONDS
+    python -m benchmarks.queue --batch JOBS
 
 Ratios hold on a shared machine; rates and latencies only if others were quiet: the share of the
-processors that others took is printed. What is not measured yet is null.
+processors that others took is printed.
 
 The last line is one JSON object.
 """
@@ -25,7 +27,7 @@ import psutil
 from websockets.sync.client import connect
 
 from benchmarks import bare_celery, jobs
-from benchmarks.queue import drain, fairness, fanout, million, peers, submit
+from benchmarks.queue import drain, fairness, fanout, giant, million, peers, soak, submit
 from benchmarks.queue.runners import held
 from netra.client import Netra
 from netra.embedded.info import StackInfo
@@ -47,8 +49,6 @@ _KEYS = (
     "fairness_ratio",
     "million_ratio",
 )
-#: What is not measured yet.
-_NOT_YET = ("drain_short_ratio",)
 
 
 @contextmanager
@@ -116,8 +116,8 @@ def _others() -> Iterator[None]:
     print(f"share of the processors that others took: {others:.0%}")
 
 
-def measure(given: argparse.Namespace) -> dict[str, float | None]:
-    figures: dict[str, float | None] = dict.fromkeys(_NOT_YET)
+def measure(given: argparse.Namespace) -> dict[str, float]:
+    figures: dict[str, float] = {}
     with jobs.stack() as info, _bare_worker(jobs.other_database(info.redis_url)) as worker:
         figures |= _latency(info, given.jobs)
         peers.measure(info, given.jobs)
@@ -136,10 +136,19 @@ def main() -> None:
     parser.add_argument("--jobs", type=int, default=240, help="for latency")
     parser.add_argument("--waiting", type=int, default=fairness.WAITING, help="of one tenant")
     parser.add_argument("--finished", type=int, default=million.JOBS, help="beside a thousand")
+    parser.add_argument("--soak", type=float, help="instead: seconds at full load")
+    parser.add_argument("--batch", type=int, help="instead: jobs of one large batch")
     given = parser.parse_args()
     with _others():
-        figures = measure(given)
-    print(json.dumps({name: figures[name] for name in _KEYS}))
+        if given.soak:
+            figures = soak.measure(given.soak)
+        elif given.batch:
+            with jobs.stack() as info:
+                figures = giant.measure(info, given.batch)
+        else:
+            measured = measure(given)
+            figures = {name: measured[name] for name in _KEYS}
+    print(json.dumps(figures))
 
 
 if __name__ == "__main__":

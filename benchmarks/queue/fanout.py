@@ -68,7 +68,8 @@ class Crowd:
 
 
 @contextmanager
-def _crowd(info: StackInfo) -> Iterator[Crowd]:
+def crowd_of(info: StackInfo) -> Iterator[Crowd]:
+    """A process for clients, for the length of the block."""
     hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
     crowd = Crowd(info)
@@ -213,7 +214,11 @@ def measure(
         RuntimeError: a fact was lost, or came out of turn.
     """
     api = psutil.Process(info.pids["api"])
-    with Netra(info.api_url, info.api_key) as netra, _crowd(info) as crowd, _teller(info) as teller:
+    with (
+        Netra(info.api_url, info.api_key) as netra,
+        crowd_of(info) as crowd,
+        _teller(info) as teller,
+    ):
         names = [f"fanout-{time.time_ns()}-{i}" for i in range(batches + 1)]
         made = [netra.batches.submit(name, [_NOOP] * _JOBS) for name in names]
         *ids, flood = [answer.batch.id for answer in made]

@@ -4,7 +4,7 @@
 
 Frames are read raw, and a fact is decoded once however many clients get it: the server is what is
 measured. Commands and answers are JSON, one a line: `open` clients of a batch, `report` a phase
-once all of its facts have come, `resume` those that did not read.
+once all of its facts have come, `resume` those that did not read, `close` all.
 """
 
 from __future__ import annotations
@@ -88,7 +88,7 @@ class Follower(asyncio.Protocol):
         self.ready = asyncio.get_running_loop().create_future()
         self.buffer = b""
         self.last: dict[str, int] = {}
-        self.open = False
+        self.open = self.over = False
 
     def connection_made(self, transport: Any) -> None:
         self.transport = transport
@@ -120,7 +120,8 @@ class Follower(asyncio.Protocol):
     def connection_lost(self, exc: Exception | None) -> None:
         if not self.ready.done():
             self.ready.set_exception(ConnectionError(f"closed: {exc}"))
-        self.tally.errors.append(f"a client was disconnected: {exc}")
+        if not self.over:
+            self.tally.errors.append(f"a client was disconnected: {exc}")
 
     def _take(self, raw: bytes, now: float) -> None:
         seen = self.tally.read(raw)
@@ -220,6 +221,13 @@ class Crowd:
             "errors": tally.errors[:3],
         }
 
+    def close(self) -> None:
+        """Closes every client, without a word."""
+        for follower in self.followers:
+            follower.over = True
+            follower.transport.close()
+        self.followers.clear()
+
     def resume(self) -> None:
         for follower in self.followers:
             if follower.stalls:
@@ -239,6 +247,8 @@ async def main() -> None:
             answer = await crowd.report(**rest)
         elif command["do"] == "resume":
             crowd.resume()
+        elif command["do"] == "close":
+            crowd.close()
         print(json.dumps(answer), flush=True)
 
 
