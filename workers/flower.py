@@ -10,6 +10,10 @@ from netra.logging import configure
 from netra.tasks.app import app
 
 
+#: Tasks that Flower keeps in memory, about a kilobyte each; its own limit is 100,000.
+_TASKS = 10_000
+
+
 def _close_open_routes() -> None:
     """Flower answers these two without credentials; here nothing does."""
     # Flower loads its templates and Prometheus' client: only where it runs.
@@ -41,6 +45,7 @@ def main() -> None:
             "flower",
             f"--address={os.environ.get('NETRA_FLOWER_HOST', '127.0.0.1')}",
             f"--port={os.environ.get('NETRA_FLOWER_PORT', '5555')}",
+            f"--max-tasks={_TASKS}",
             "--logging=warning",
         ]
     )

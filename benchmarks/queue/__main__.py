@@ -116,8 +116,8 @@ def _others() -> Iterator[None]:
     print(f"share of the processors that others took: {others:.0%}")
 
 
-def measure(given: argparse.Namespace) -> dict[str, float]:
-    figures: dict[str, float] = {}
+def measure(given: argparse.Namespace) -> dict[str, float | None]:
+    figures: dict[str, float | None] = {}
     with jobs.stack() as info, _bare_worker(jobs.other_database(info.redis_url)) as worker:
         figures |= _latency(info, given.jobs)
         peers.measure(info, given.jobs)
