@@ -9,7 +9,6 @@ from netra.errors import SettingsError
 from netra.logging import configure
 from netra.tasks.app import app
 
-
 #: Tasks that Flower keeps in memory, about a kilobyte each; its own limit is 100,000.
 _TASKS = 10_000
 
