@@ -1,7 +1,7 @@
 """Stages: the queue itself. What changes a stage holds its job's row lock (docs/adr/0003).
 
 Stages and results name their job and tenant without a foreign key: the functions that write them
-write or hold what they name (docs/adr/0009).
+write or hold what they name (docs/adr/0017).
 """
 
 from __future__ import annotations

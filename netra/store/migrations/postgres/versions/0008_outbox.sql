@@ -1,5 +1,5 @@
 -- What a stage costs: one row in the outbox for what a transaction told, several stages claimed and
--- completed by one statement, and no look at a row that the same transaction wrote. ADR 0009.
+-- completed by one statement, and no look at a row that the same transaction wrote. ADR 0017.
 --
 -- Functions that the release before calls keep their names and arguments.
 
