@@ -1,8 +1,9 @@
 """A new version is rolled out, and rolled back, while jobs are submitted and followed.
 
-The old version is this repository's last one with the schema before; the new one is what stands
-here. Both run as they do in a cluster: two APIs, a worker, a scheduler, each replaced by one that
-starts before the old one is told to go (an API after, as two of them serve).
+The old version is this repository's last one before the queue's functions were replaced, revision
+0008; the new one is what stands here. Both run as they do in a cluster: two APIs, a worker, a
+scheduler, each replaced by one that starts before the old one is told to go (an API after, as two
+of them serve).
 """
 
 from __future__ import annotations
@@ -31,11 +32,16 @@ from netra.embedded.ports import LOOPBACK
 from netra.embedded.processes import STORES, answers
 from netra.embedded.supervisor import running_stack
 from netra.errors import NetraError
+from netra.progress.channels import job_stream
+from netra.settings import load
+from netra.store import redis
 from tests.conftest import settings_without_stores, temporary_home
 from tests.deploy.backup import earlier
 from tests.deploy.conftest import Proof
 
 NEW = earlier.ROOT
+#: The old version knows nothing of this revision, nor of those that followed.
+_SINCE = "0008"
 #: A started process is waited for so long: this machine may be busy, seconds.
 _PATIENCE_S = 120.0
 _MODULES = {"api": "netra.api.serve", "worker": "workers.cpu", "scheduler": "workers.scheduler"}
@@ -229,8 +235,9 @@ def test_a_version_is_rolled_out_and_back_under_load(
 ) -> None:
     newest = earlier.revisions()[-1]
     (tmp_path / "old").mkdir()
-    old = earlier.before(newest, tmp_path / "old")
-    assert newest not in earlier.constants(old)
+    old = earlier.before(_SINCE, tmp_path / "old")
+    before = max(earlier.constants(old))
+    assert before < _SINCE <= newest
     fleet.migrate(old)
     fleet.roll(old)
     clients = Clients(fleet)
@@ -254,15 +261,17 @@ def test_a_version_is_rolled_out_and_back_under_load(
     assert clients.failed == []
     assert len(clients.accepted) > 50
     _all_succeeded(fleet, clients)
+    _old_version_sends_what_nobody_sent(fleet, clients.accepted[0])
     for follower in followers:
         assert follower.problem == ""
         assert follower.seen[-1][2] == "job.succeeded"
         numbers = [seq for _, seq, _ in follower.seen]
         assert numbers == list(range(1, len(numbers) + 1))
     proof(
-        f"rollout: schema before {newest} → {newest} and back under load, every process replaced"
+        f"rollout: code of schema {before} → {newest} and back under load, every process replaced"
         f" twice: {len(clients.accepted)} jobs accepted and succeeded, {clients.retried} calls"
-        " sent once more, 0 failed; two followers saw each fact once and in order"
+        " sent once more, 0 failed; two followers saw each fact once and in order; the old version"
+        " sent what a process that died had left in the new outbox, and emptied it"
     )
 
 
@@ -279,3 +288,16 @@ def _all_succeeded(fleet: Fleet, clients: Clients) -> None:
         assert time.monotonic() < ends, {job: states.get(job) for job in left[:10]}
         assert not {states.get(job) for job in left} & {None, "failed", "cancelled"}
         time.sleep(0.5)
+
+
+def _old_version_sends_what_nobody_sent(fleet: Fleet, job: str) -> None:
+    """A fact whose process died before it was sent, and all others, have left the outbox."""
+    with psycopg.connect(fleet.info.database_url, autocommit=True) as pg:
+        pg.execute("SELECT netra_fact(%s, 'job.noted', NULL, '{}')", [job])
+        ends = time.monotonic() + _PATIENCE_S
+        while left := pg.execute("SELECT facts FROM outbox").fetchall():
+            assert time.monotonic() < ends, (len(left), left[:3])
+            time.sleep(0.2)
+    with redis.connect(load({**os.environ, **fleet.info.environment}).redis) as client:
+        (newest,) = client.xrevrange(job_stream("default", job), count=1)
+    assert json.loads(newest[1][b"fact"])["kind"] == "job.noted"

@@ -11,6 +11,7 @@ down_revision = "0007"
 HERE = Path(__file__).parent
 #: Where the functions stand that this replaces, as they were.
 _BEFORE = {
+    "netra_published": "0001_queue.sql",
     "netra_fact": "0006_traced_facts.sql",
     "netra_submit": "0001_queue.sql",
     "netra_start": "0001_queue.sql",

@@ -18,7 +18,8 @@ WITH told AS (
     RETURNING to_jsonb(f) - 'published'
         || jsonb_build_object('type', 'fact', 'traceparent', j.traceparent) AS fact
 )
-INSERT INTO outbox (facts) SELECT jsonb_build_array(fact) FROM told;
+INSERT INTO outbox (ts, facts)
+SELECT (fact->>'ts')::timestamptz, jsonb_build_array(fact) FROM told ORDER BY 1;
 
 ALTER TABLE stages ADD COLUMN short BOOLEAN DEFAULT false NOT NULL;
 
@@ -614,7 +615,33 @@ END $$;
 CREATE OR REPLACE FUNCTION netra_admit(p_pool text, p_ahead float8, p_stale_s float8,
     p_readmit_s float8) RETURNS jsonb LANGUAGE plpgsql AS $$
 BEGIN
+    -- Its scheduler looks among the facts for what nobody has sent.
+    UPDATE facts f SET published = false
+    FROM (SELECT facts FROM outbox WHERE ts < clock_timestamp() - interval '1 s'
+        ORDER BY id LIMIT 100) o,
+        jsonb_to_recordset(o.facts) AS t(job_id uuid, epoch int, seq bigint)
+    WHERE f.job_id = t.job_id AND f.epoch = t.epoch AND f.seq = t.seq AND f.published;
     RETURN netra_admit(p_pool, p_ahead, 0, p_stale_s, p_readmit_s);
+END $$;
+
+-- It marks each fact that it sent: the row of the outbox goes, written within moments of the fact.
+CREATE OR REPLACE FUNCTION netra_published(p_jobs uuid[], p_epochs int[], p_seqs bigint[])
+RETURNS void LANGUAGE plpgsql AS $$
+DECLARE
+    v_first timestamptz;
+    v_last timestamptz;
+BEGIN
+    PERFORM set_config('synchronous_commit', 'off', true);
+    SELECT min(f.ts), max(f.ts) + interval '1 min' INTO v_first, v_last
+    FROM unnest(p_jobs, p_epochs, p_seqs) AS p(job_id, epoch, seq)
+    JOIN facts f USING (job_id, epoch, seq);
+    UPDATE facts f SET published = true
+    FROM unnest(p_jobs, p_epochs, p_seqs) AS p(job_id, epoch, seq)
+    WHERE f.job_id = p.job_id AND f.epoch = p.epoch AND f.seq = p.seq AND NOT f.published;
+    DELETE FROM outbox o WHERE o.ts BETWEEN v_first AND v_last AND EXISTS (
+        SELECT 1 FROM jsonb_to_recordset(o.facts) AS t(job_id uuid, epoch int, seq bigint)
+        JOIN unnest(p_jobs, p_epochs, p_seqs) AS p(job_id, epoch, seq)
+            USING (job_id, epoch, seq));
 END $$;
 
 CREATE OR REPLACE FUNCTION netra_start(p_stage uuid, p_worker uuid, p_pid int, p_lease_s float8)
