@@ -77,6 +77,9 @@ def configure(component: str, settings: Logging) -> None:
         handler.setFormatter(
             logging.Formatter(f"%(asctime)s {component} %(levelname)s %(message)s")
         )
+    # What no line shows need not be looked up for each (the library's own HOWTO, "Optimization").
+    for name in ("_srcfile", "logThreads", "logProcesses", "logMultiprocessing", "logAsyncioTasks"):
+        setattr(logging, name, None)
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(settings.level.upper())

@@ -17,8 +17,10 @@ if TYPE_CHECKING:
 OWN_QUERY = "own_query"
 
 
-def check_query(connection: ASGIConnection[Any, Any, Any, Any], handler: BaseRouteHandler) -> None:
-    """A guard of every route.
+async def check_query(
+    connection: ASGIConnection[Any, Any, Any, Any], handler: BaseRouteHandler
+) -> None:
+    """A guard of every route. Litestar would run it on a thread if it were not a coroutine.
 
     Raises:
         InvalidInput: the query has parameters that the route does not take; names each.

@@ -149,9 +149,8 @@ class Scheduler:
         self.outbox.send(reaped["facts"] + expired["facts"] + stopped["facts"])
         self.outbox.settle(queue)
         while left := queue.unsent(settings.relay_after_s):
-            if not self.outbox.send(left):
+            if not self.outbox.send(left) or not self.outbox.settle(queue):
                 break
-            self.outbox.settle(queue)
             metrics.SCHEDULER_RELAYED.inc(len(left))
         return bool(reaped["facts"] or expired["facts"] or stopped["facts"])
 

@@ -37,20 +37,22 @@ def public(fact: FactMessage) -> bytes:
     return _encode({k: v for k, v in fact.items() if k not in _INTERNAL})
 
 
-def _fill(pipeline: Any, facts: Sequence[FactMessage], settings: Progress) -> None:
-    # Commands as they are: the client's own methods for them cost more than the server's work.
-    do = pipeline.execute_command
+def commands(facts: Sequence[FactMessage], settings: Progress) -> list[tuple[Any, ...]]:
+    """What Redis is told of facts: the end of each job's stream, and who listens."""
+    told: list[tuple[Any, ...]] = []
     for fact in facts:
         tenant, job, batch = fact["tenant_id"], fact["job_id"], fact["batch_id"]
         message = public(fact)
         stream = job_stream(tenant, job)
-        do("XADD", stream, "MAXLEN", "~", settings.stream_length, "*", "fact", message)
+        length = settings.stream_length
+        told.append(("XADD", stream, "MAXLEN", "~", length, "*", "fact", message))
         # Facts of the job itself are its first ones and its last one.
         if fact["stage"] is None:
-            do("EXPIRE", stream, settings.stream_life_s)
-        do("PUBLISH", job_channel(tenant, job), message)
+            told.append(("EXPIRE", stream, settings.stream_life_s))
+        told.append(("PUBLISH", job_channel(tenant, job), message))
         if batch:
-            do("PUBLISH", batch_channel(tenant, batch), message)
+            told.append(("PUBLISH", batch_channel(tenant, batch), message))
+    return told
 
 
 def publish(redis: Redis, facts: Sequence[FactMessage], settings: Progress) -> bool:
@@ -60,12 +62,13 @@ def publish(redis: Redis, facts: Sequence[FactMessage], settings: Progress) -> b
     began_ns = time.time_ns()
     try:
         with redis.pipeline(transaction=False) as pipeline:
-            _fill(pipeline, facts, settings)
+            for command in commands(facts, settings):
+                pipeline.execute_command(*command)
             pipeline.execute()
     except (RedisError, OSError) as e:
         log.warning("facts wait for Redis: %s", e)
         return False
-    _traced(facts, began_ns)
+    traced(facts, began_ns)
     return True
 
 
@@ -78,16 +81,17 @@ async def publish_async(
     began_ns = time.time_ns()
     try:
         async with redis.pipeline(transaction=False) as pipeline:
-            _fill(pipeline, facts, settings)
+            for command in commands(facts, settings):
+                pipeline.execute_command(*command)
             await pipeline.execute()
     except (RedisError, OSError) as e:
         log.warning("facts wait for Redis: %s", e)
         return False
-    _traced(facts, began_ns)
+    traced(facts, began_ns)
     return True
 
 
-def _traced(facts: Sequence[FactMessage], began_ns: int) -> None:
+def traced(facts: Sequence[FactMessage], began_ns: int) -> None:
     """A span in the trace of each fact: when it left the outbox, and who sent it."""
     if not tracing.on():
         return
