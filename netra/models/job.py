@@ -89,6 +89,7 @@ class Job(Base):
             "deadline",
             postgresql_where=text("deadline IS NOT NULL AND state IN ('queued', 'running')"),
         ),
+        {"postgresql_with": {"fillfactor": "70"}},
     )
 
     id: Mapped[Id]

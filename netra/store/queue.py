@@ -125,7 +125,7 @@ class Queue:
         """Completes stages, all or none, and claims what follows: `{"facts", "claims"}`.
 
         Args:
-            fan_out: the stages that the first of `done` asks for.
+            fan_out: the stages that the only one of `done` asks for.
             sent: rows of the outbox that were sent since.
             following: for whom to claim; None: nothing.
 
@@ -135,11 +135,7 @@ class Queue:
         f = following or Following(pool="", worker=UUID(int=0), pid=0, lease_s=0, most=0)
         return self._call(
             "netra_finish",
-            [one.stage for one in done],
-            [one.fence for one in done],
-            [Jsonb(one.content) for one in done],
-            [Jsonb(one.tables) for one in done],
-            [one.seconds for one in done],
+            Jsonb(done),
             Jsonb(fan_out) if fan_out is not None else None,
             *(f.pool, f.worker, f.pid, f.lease_s, f.most),
             list(sent),

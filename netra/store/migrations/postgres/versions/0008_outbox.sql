@@ -22,6 +22,8 @@ INSERT INTO outbox (ts, facts)
 SELECT (fact->>'ts')::timestamptz, jsonb_build_array(fact) FROM told ORDER BY 1;
 
 ALTER TABLE stages ADD COLUMN short BOOLEAN DEFAULT false NOT NULL;
+-- Room for the new version of a row whose number of facts alone has changed: no index is touched.
+ALTER TABLE jobs SET (fillfactor = 70);
 
 CREATE INDEX stages_short_idx ON stages (pool) WHERE state = 'ready' AND short;
 DROP INDEX stages_admitted_idx;
@@ -445,17 +447,16 @@ BEGIN
     RETURN jsonb_build_object('facts', v_facts, 'claims', v_claims);
 END $$;
 
--- Inserts the stages of a fan-out behind a running stage, unless its job is to stop or has failed.
--- The caller holds the job's lock, and checks the fencing token in the same transaction.
-CREATE FUNCTION netra_fan_out(p_stage uuid, p_fan_out jsonb) RETURNS void LANGUAGE plpgsql AS $$
+-- Inserts the stages of a fan-out behind a stage, and answers how many: none if its job is to stop or
+-- has failed. The caller holds the job's lock.
+CREATE FUNCTION netra_fan_out(s stages, p_stop text, p_fan_out jsonb) RETURNS int
+LANGUAGE plpgsql AS $$
 DECLARE
-    s stages;
     v_children text[];
 BEGIN
-    SELECT * INTO s FROM stages WHERE id = p_stage;
-    IF EXISTS (SELECT 1 FROM jobs WHERE id = s.job_id AND stop_reason IS NOT NULL)
+    IF p_stop IS NOT NULL
         OR EXISTS (SELECT 1 FROM stages WHERE job_id = s.job_id AND state = 'failed') THEN
-        RETURN;
+        RETURN 0;
     END IF;
     INSERT INTO stages (id, tenant_id, job_id, name, position, agent, pool, params, after,
         pending, priority, limit_s, short, state, run_at, ready_at)
@@ -476,13 +477,13 @@ BEGIN
         'blocked', clock_timestamp()
     FROM jsonb_to_record(p_fan_out->'merge') AS c(
         id uuid, name text, agent text, pool text, params jsonb, limit_s float8, short bool);
-    UPDATE jobs SET stages_left = stages_left + cardinality(v_children) + 1 WHERE id = s.job_id;
     PERFORM pg_notify('netra_wake', '');
+    RETURN cardinality(v_children) + 1;
 END $$;
 
--- Completes a stage of a job whose lock the caller holds.
+-- Completes a stage; `p_seconds` is how long it ran (NULL: since it was claimed).
 CREATE FUNCTION netra_done(p_stage uuid, p_fence bigint, p_content jsonb, p_tables jsonb,
-    p_seconds float8, p_outbox bigint) RETURNS jsonb LANGUAGE plpgsql AS $$
+    p_seconds float8, p_fan_out jsonb, p_outbox bigint) RETURNS jsonb LANGUAGE plpgsql AS $$
 DECLARE
     s stages;
     j jobs;
@@ -493,6 +494,8 @@ DECLARE
     v_end jsonb;
     v_facts jsonb;
 BEGIN
+    SELECT * INTO j FROM jobs WHERE id = (SELECT job_id FROM stages WHERE id = p_stage)
+    FOR NO KEY UPDATE;
     UPDATE stages SET state = 'succeeded', finished_at = v_now, lease_until = NULL, error = NULL,
         checkpoint = NULL
     WHERE id = p_stage AND fence = p_fence AND state = 'running' RETURNING * INTO s;
@@ -506,9 +509,11 @@ BEGIN
         tables = excluded.tables, created_at = now();
     v_payload := jsonb_build_object('attempt', s.attempt, 'seconds', round(coalesce(p_seconds,
         extract(epoch FROM v_now - s.started_at))::numeric, 3));
-    SELECT * INTO j FROM jobs WHERE id = s.job_id;
+    IF p_fan_out IS NOT NULL THEN
+        j.stages_left := j.stages_left + netra_fan_out(s, j.stop_reason, p_fan_out);
+    END IF;
     IF j.stages_left > 1 THEN
-        UPDATE jobs SET stages_left = stages_left - 1, seq = seq + 1 WHERE id = j.id;
+        UPDATE jobs SET stages_left = j.stages_left - 1, seq = seq + 1 WHERE id = j.id;
         INSERT INTO facts (job_id, epoch, seq, tenant_id, batch_id, ts, kind, stage, payload,
             published)
         VALUES (j.id, j.epoch, j.seq + 1, j.tenant_id, j.batch_id, v_now, 'stage.succeeded',
@@ -546,13 +551,13 @@ BEGIN
 END $$;
 
 -- Completes stages that a worker's process holds, all or none, and claims the next of its pool
--- (none if `p_most` is 0). `p_seconds` is how long each ran. `p_fan_out` belongs to the first stage.
--- `p_sent` of the outbox were sent since the last call.
-CREATE FUNCTION netra_finish(p_stages uuid[], p_fences bigint[], p_contents jsonb[],
-    p_tables jsonb[], p_seconds float8[], p_fan_out jsonb, p_pool text, p_worker uuid, p_pid int,
+-- (none if `p_most` is 0). `p_done`: [{"stage", "fence", "content", "tables", "seconds"}]; `p_fan_out`
+-- belongs to the only one. `p_sent` of the outbox were sent since the last call.
+CREATE FUNCTION netra_finish(p_done jsonb, p_fan_out jsonb, p_pool text, p_worker uuid, p_pid int,
     p_lease_s float8, p_most int, p_sent bigint[]) RETURNS jsonb LANGUAGE plpgsql
 SET plan_cache_mode = force_generic_plan SET enable_seqscan = off SET enable_bitmapscan = off AS $$
 DECLARE
+    d record;
     v_outbox bigint := nextval('outbox_id_seq');
     v_facts jsonb := '[]';
     v_next jsonb;
@@ -560,22 +565,20 @@ BEGIN
     IF p_sent <> '{}' THEN
         DELETE FROM outbox WHERE id = ANY(p_sent);
     END IF;
-    IF cardinality(p_stages) = 1 THEN
-        PERFORM 1 FROM jobs WHERE id = (SELECT job_id FROM stages WHERE id = p_stages[1])
-        FOR NO KEY UPDATE;
-    ELSE
+    IF jsonb_array_length(p_done) > 1 THEN
         -- In the order in which running jobs of a batch are stopped, so that neither waits for the
         -- other.
         PERFORM 1 FROM jobs WHERE id = ANY(ARRAY(
-            SELECT DISTINCT job_id FROM stages WHERE id = ANY(p_stages)))
+            SELECT DISTINCT job_id FROM stages WHERE id = ANY(ARRAY(
+                SELECT (one->>'stage')::uuid FROM jsonb_array_elements(p_done) AS one))))
         ORDER BY id DESC FOR NO KEY UPDATE;
     END IF;
-    IF p_fan_out IS NOT NULL THEN
-        PERFORM netra_fan_out(p_stages[1], p_fan_out);
-    END IF;
-    FOR i IN 1..cardinality(p_stages) LOOP
-        v_facts := v_facts || netra_done(p_stages[i], p_fences[i], p_contents[i], p_tables[i],
-            p_seconds[i], v_outbox);
+    FOR d IN
+        SELECT * FROM jsonb_to_recordset(p_done) AS one(
+            stage uuid, fence bigint, content jsonb, tables jsonb, seconds float8)
+    LOOP
+        v_facts := v_facts || netra_done(d.stage, d.fence, d.content, d.tables, d.seconds,
+            p_fan_out, v_outbox);
     END LOOP;
     IF p_most > 0 THEN
         v_next := netra_claim_some(p_pool, p_worker, p_pid, p_lease_s, p_most, v_outbox);
@@ -668,17 +671,18 @@ END $$;
 CREATE OR REPLACE FUNCTION netra_complete(p_stage uuid, p_fence bigint, p_content jsonb,
     p_tables jsonb, p_fan_out jsonb) RETURNS jsonb LANGUAGE plpgsql AS $$
 BEGIN
-    RETURN netra_finish(ARRAY[p_stage], ARRAY[p_fence], ARRAY[p_content], ARRAY[p_tables],
-        ARRAY[NULL]::float8[], p_fan_out, NULL, NULL, NULL, NULL, 0, '{}') - 'claims';
+    RETURN netra_finish(jsonb_build_array(jsonb_build_object('stage', p_stage, 'fence', p_fence,
+        'content', p_content, 'tables', p_tables)), p_fan_out, NULL, NULL, NULL, NULL, 0, '{}')
+        - 'claims';
 END $$;
 
 CREATE OR REPLACE FUNCTION netra_complete_and_claim(p_stage uuid, p_fence bigint, p_content jsonb,
     p_tables jsonb, p_fan_out jsonb, p_pool text, p_worker uuid, p_pid int, p_lease_s float8)
 RETURNS jsonb LANGUAGE plpgsql AS $$
 DECLARE
-    v_done jsonb := netra_finish(ARRAY[p_stage], ARRAY[p_fence], ARRAY[p_content],
-        ARRAY[p_tables], ARRAY[NULL]::float8[], p_fan_out, p_pool, p_worker, p_pid, p_lease_s, 1,
-        '{}');
+    v_done jsonb := netra_finish(jsonb_build_array(jsonb_build_object('stage', p_stage,
+        'fence', p_fence, 'content', p_content, 'tables', p_tables)), p_fan_out, p_pool, p_worker,
+        p_pid, p_lease_s, 1, '{}');
 BEGIN
     IF v_done->'claims' = '[]' THEN
         RETURN v_done - 'claims';

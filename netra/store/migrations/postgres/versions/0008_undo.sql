@@ -9,6 +9,7 @@ DROP FUNCTION netra_finish, netra_done, netra_fan_out, netra_claim_some, netra_p
 DROP TABLE outbox;
 DROP INDEX stages_short_idx;
 ALTER TABLE stages DROP COLUMN short;
+ALTER TABLE jobs RESET (fillfactor);
 DROP INDEX stages_admitted_idx;
 CREATE INDEX stages_admitted_idx ON stages (pool, admitted_at) WHERE state = 'admitted';
 
