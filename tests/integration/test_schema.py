@@ -13,6 +13,7 @@ import netra.models
 from netra.models.base import Base
 from netra.settings import Settings
 from netra.store import migrate, postgres
+from tests.unit.store import functions
 
 
 def test_entities_and_migrations_agree(store_settings: Settings) -> None:
@@ -50,3 +51,20 @@ def test_every_table_names_its_tenant(store_settings: Settings) -> None:
     # Workers serve every tenant; the tenants table is the tenants; facts in the outbox name theirs.
     others = {"alembic_version", "tenants", "workers", "outbox"}
     assert {row["table_name"] for row in rows} == others
+
+
+def test_functions_have_the_text_that_the_page_points_to(store_settings: Settings) -> None:
+    with postgres.connect(store_settings.database, "test") as connection:
+        rows = connection.execute(
+            "SELECT proname, prosrc FROM pg_proc WHERE starts_with(proname, 'netra_')"
+        ).fetchall()
+    files = dict(functions.named())
+    assert {row["proname"] for row in rows} == set(files)
+    place = importlib.import_module("netra.store.migrations.postgres.versions.0004_place")
+    for row in rows:
+        name, text = row["proname"], row["prosrc"]
+        wanted = functions.bodies(name, files[name])
+        if name == "netra_requeue":
+            wanted = [body.replace(place._NEW_PLACE, "run_at") for body in wanted]
+        # PostgreSQL keeps no text of a function whose body is a bare RETURN.
+        assert text in wanted or not (text or wanted), name
