@@ -52,7 +52,7 @@ test-slow: $(STAMP) ## The long forms of tests that make test takes a part of
 
 test-deploy: $(STAMP) ## Proofs of images, charts, networks, backups, upgrades (Debian, root)
 	@tests/deploy/prepare
-	@$(BIN)/pytest tests/deploy
+	@$(BIN)/python -m tests.deploy.everything
 
 k8s: $(STAMP) ## Render deploy/k8s anew from the chart
 	@$(BIN)/python -m tests.deploy.chart.render

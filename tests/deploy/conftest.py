@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
 from tests.deploy.monitoring.running import observed
 
-__all__ = ["observed"]
+__all__ = ["PROOFS", "Proof", "observed"]
 
 Proof = Callable[[str], None]
 _LINES = pytest.StashKey[list[str]]()
+#: Environment variable: a file that takes the lines, for whoever runs several pytests.
+PROOFS = "DEPLOY_PROOFS"
 
 
 @pytest.fixture
@@ -23,7 +27,9 @@ def proof(request: pytest.FixtureRequest) -> Proof:
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     lines = terminalreporter.config.stash.get(_LINES, [])
-    if lines:
+    if place := os.environ.get(PROOFS):
+        Path(place).write_text("".join(f"{line}\n" for line in lines))
+    elif lines:
         terminalreporter.section("proven")
         for line in lines:
             terminalreporter.write_line(line)
