@@ -138,9 +138,8 @@ class Follower:
                 self._outdate(system, path.name, keep=0)
         for path in receiver.whole()[:-2]:
             path.unlink()
-        current = pg.execute("SELECT pg_current_wal_insert_lsn()::text AS lsn").fetchone()
-        assert current is not None
-        return current["lsn"]
+        # Not where the log is now: what was committed while this was sent is the next look's.
+        return row["lsn"]
 
     def _await(self, pg: postgres.Connection, receiver: Receiver, lsn: str) -> None:
         deadline = time.monotonic() + _PATIENCE_S

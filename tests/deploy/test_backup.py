@@ -14,8 +14,10 @@ import pytest
 
 from netra.backup import wal
 from netra.backup.destination import Folder
+from netra.backup.follow import Follower
+from netra.backup.receiver import Receiver
 from netra.embedded.home import Home
-from netra.store import postgres
+from netra.store import clickhouse, postgres
 from netra.store.queue import Queue
 from tests.deploy.backup.place import Place, Work, place
 from tests.deploy.conftest import Proof
@@ -288,3 +290,41 @@ def test_rows_that_no_backup_has_are_said_to_be_lost_and_can_be_sent_again(proof
             assert work.ingest(500, 6, target).events == 500
             assert work.sql("SELECT events FROM workloads") == [{"events": 1_500}]
     proof("restore: an ingest whose rows were in no backup was named; its file, sent again, is in")
+
+
+class Slow(Folder):
+    """A folder beside which somebody commits once while a file is put there."""
+
+    def __init__(self, path: Path, commit: Callable[[], object]) -> None:
+        super().__init__(path)
+        self.commit: Callable[[], object] | None = commit
+
+    def put(self, name: str, file: Path) -> None:
+        super().put(name, file)
+        if commit := self.commit:
+            self.commit = None
+            commit()
+
+
+def test_what_is_committed_while_the_log_is_sent_is_sent_next(tmp_path: Path) -> None:
+    with place() as made, made.stores() as work:
+        work.migrate()
+        target = Slow(made.kept, work.workload)
+        follower, receiver = Follower(work.settings, target), Receiver(work.settings, tmp_path)
+        client = clickhouse.connect(work.settings.clickhouse)
+        system = work.sql("SELECT system_identifier::text AS s FROM pg_control_system()")[0]["s"]
+        try:
+            with postgres.connect(work.settings.database, "test") as pg:
+                receiver.keep_running(pg)
+                follower.look(pg, client, receiver, made.kept.parent)
+                assert target.commit is None
+                committed = work.sql("SELECT pg_current_wal_flush_lsn()::text AS lsn")[0]["lsn"]
+                follower.look(pg, client, receiver, made.kept.parent)
+                # Nothing happened since, and yet the log was sent again.
+                reached = wal.position(target, system)
+        finally:
+            client.close()
+            receiver.stop()
+        assert reached is not None
+        assert wal._value(reached.lsn) > wal._value(committed)
+        assert wal.listed(target, system)[-1].until > f"{wal._value(committed):016X}"
