@@ -5,6 +5,8 @@ from __future__ import annotations
 import logging
 import os
 import platform
+import signal
+import sys
 from collections.abc import Callable
 from typing import Any
 
@@ -28,6 +30,9 @@ log = logging.getLogger(__name__)
 
 def main(pool: str) -> None:
     """Runs a Celery worker of a pool until it is told to stop."""
+    # Until Celery has its own. The first process of a container has no default one: a signal that
+    # came too early would be dropped.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     settings = settings_module.current()
     configure(f"worker-{pool}", settings.logging)
     try:

@@ -11,6 +11,7 @@ import logging
 import os
 import signal
 import threading
+import time
 from collections.abc import Callable, Iterable
 from typing import Any
 from uuid import UUID
@@ -25,6 +26,9 @@ from netra.store import postgres
 from netra.store.queue import Queue
 
 log = logging.getLogger(__name__)
+
+#: A database that is away is told of this often, seconds; it is tried far more often.
+_SAY_EVERY_S = 5.0
 
 #: How metrics call the reason for which a process was killed, by the error that the stage is given.
 _KILLED = {"TimeLimit": "time limit", "MemoryLimit": "memory limit"}
@@ -68,6 +72,7 @@ class Holder:
         self.memory_limit = stage_memory_limit(settings.workers)
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name="holder", daemon=True)
+        self._said_at = float("-inf")
         self._queue: Queue | None = None
         self._outbox = Outbox(settings)
         metrics.WORKER_MISSED.labels(pool)
@@ -102,7 +107,9 @@ class Holder:
                 self.beat()
             except Exception as e:
                 metrics.WORKER_MISSED.labels(self.pool).inc()
-                log.warning("missed a heartbeat: %s", e)
+                if time.monotonic() - self._said_at >= _SAY_EVERY_S:
+                    self._said_at = time.monotonic()
+                    log.warning("missed a heartbeat: %s", e)
                 self._disconnect()
 
     def beat(self) -> None:
