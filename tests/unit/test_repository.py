@@ -54,3 +54,25 @@ def test_ci_fails_where_the_shared_data_is_absent(tmp_path: Path) -> None:
     )
     assert done.returncode == 1
     assert "NETRA_SHARED_DATA" in done.stderr
+
+
+def test_records_of_decisions_are_found_by_their_numbers() -> None:
+    titles: dict[str, str] = {}
+    for page in sorted((ROOT / "docs" / "adr").glob("*.md")):
+        number = page.name[:4]
+        assert number not in titles, f"{page.name}: {number} is taken by {titles[number]}"
+        assert page.read_text().startswith(f"# {number}: "), f"{page.name}: its title's number"
+        titles[number] = page.name
+    named = subprocess.run(
+        ["git", "grep", "-noE", r"(ADR |adr/)[0-9]{4}(-[a-z0-9-]+\.md)?"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout.splitlines()
+    assert named
+    for line in named:
+        match = re.search(r"(\d{4})(-[a-z0-9-]+\.md)?$", line)
+        assert match is not None
+        assert match[1] in titles, f"{line}: no such record"
+        assert not match[2] or match[0] == titles[match[1]], f"{line}: it is {titles[match[1]]}"
