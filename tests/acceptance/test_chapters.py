@@ -21,7 +21,7 @@ def reported(stack: StackInfo, file: Path, **request: Any) -> tuple[Any, dict[st
         workload = netra.workloads.create(file, name=file.stem).workload
         body = {"workload_id": workload.id, **request}
         job = netra.jobs.submit(msgspec.convert(body, JobRequest))
-        ended = netra.jobs.wait(job.id, within_s=150)
+        ended = netra.jobs.wait(job.id, within_s=250)
         assert ended.state == "succeeded", [s.error for s in ended.stages or () if s.error]
         report = msgspec.json.decode(netra.jobs.report_text(job.id, "json"))
         assert "<svg" in netra.jobs.report_text(job.id, "html")
@@ -30,7 +30,7 @@ def reported(stack: StackInfo, file: Path, **request: Any) -> tuple[Any, dict[st
 
 
 @pytest.mark.stack
-@pytest.mark.timeout(240)
+@pytest.mark.timeout(300)
 def test_a_fleet_is_searched_by_several_stages_and_merged(stack: StackInfo, tmp_path: Path) -> None:
     file = tmp_path / "served-traffic.csv"
     rows = "".join(
@@ -54,7 +54,7 @@ def test_a_fleet_is_searched_by_several_stages_and_merged(stack: StackInfo, tmp_
 
 
 @pytest.mark.stack
-@pytest.mark.timeout(240)
+@pytest.mark.timeout(300)
 def test_a_demand_series_is_forecast_and_committed_to(stack: StackInfo, tmp_path: Path) -> None:
     file = tmp_path / "demand-of-a-month.csv"
     rows = "".join(

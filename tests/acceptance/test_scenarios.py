@@ -54,7 +54,7 @@ def reports(netra: Netra, workload: str) -> dict[str, dict[str, Any]]:
         for name, goal in SCENARIOS.items()
     }
     for name, job in jobs.items():
-        ended = netra.jobs.wait(job, within_s=100)
+        ended = netra.jobs.wait(job, within_s=250)
         assert ended.state == "succeeded", (name, [s.error for s in ended.stages or () if s.error])
     return {
         name: msgspec.json.decode(netra.jobs.report_text(job, "json")) for name, job in jobs.items()
@@ -62,7 +62,7 @@ def reports(netra: Netra, workload: str) -> dict[str, dict[str, Any]]:
 
 
 @pytest.mark.stack
-@pytest.mark.timeout(240)
+@pytest.mark.timeout(300)
 @pytest.mark.parametrize("name", SCENARIOS)
 def test_the_report_answers_and_every_figure_is_honest(
     name: str, reports: dict[str, dict[str, Any]], workload: str

@@ -15,7 +15,7 @@ from tests.shared_data import shared_data
 
 
 @pytest.mark.stack
-@pytest.mark.timeout(240)
+@pytest.mark.timeout(300)
 def test_a_job_calibrates_on_an_engines_log_and_reports_it(stack: StackInfo) -> None:
     run = "vllm-runs/rtx4090-llama-3.1-8b"
     meta = json.loads(shared_data(f"{run}.meta.json").read_text())
@@ -30,7 +30,7 @@ def test_a_job_calibrates_on_an_engines_log_and_reports_it(stack: StackInfo) -> 
             "params": {"serving-fit": {"meta": meta, "split": 0.5}},
         }
         job = netra.jobs.submit(msgspec.convert(request, JobRequest))
-        ended = netra.jobs.wait(job.id, within_s=100)
+        ended = netra.jobs.wait(job.id, within_s=250)
         assert ended.state == "succeeded", [s.error for s in ended.stages or () if s.error]
         report = msgspec.json.decode(netra.jobs.report_text(job.id, "json"))
         html = netra.jobs.report_text(job.id, "html")

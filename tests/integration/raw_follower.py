@@ -48,7 +48,7 @@ class RawFollower:
     def _listen(self) -> None:
         url = self.stack.api_url.replace("http://", "ws://") + "/ws"
         headers = {"Authorization": f"Bearer {self.stack.api_key}"}
-        with connect(url, additional_headers=headers, open_timeout=2) as socket:
+        with connect(url, additional_headers=headers, open_timeout=20) as socket:
             self.connections += 1
             position = self.seqs[-1] if self.facts else self.after_seq
             socket.send(

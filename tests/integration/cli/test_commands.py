@@ -37,7 +37,7 @@ def environment(stack: StackInfo, tmp_path: Path) -> dict[str, str]:
 def netra(environment: dict[str, str]) -> Run:
     def run(*arguments: str) -> subprocess.CompletedProcess[str]:
         command = [sys.executable, "-m", "netra.cli.main", *arguments]
-        return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60)
+        return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=120)
 
     return run
 
@@ -118,7 +118,7 @@ def test_a_killed_bulk_run_is_resumed_without_doubling_a_job(
         process.send_signal(signal.SIGKILL)
         process.wait()
         assert 30 <= sent < 400
-        done = subprocess.run(small, env=environment, capture_output=True, text=True, timeout=60)
+        done = subprocess.run(small, env=environment, capture_output=True, text=True, timeout=120)
         assert done.returncode == 0, done.stdout + done.stderr
         outcome = json.loads(done.stdout)
         assert outcome["created"] + outcome["existing"] == 400

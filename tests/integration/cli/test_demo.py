@@ -7,7 +7,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -17,6 +16,7 @@ from netra.embedded.home import Home
 from netra.embedded.info import StackInfo
 from tests.conftest import temporary_home
 from tests.shared_data import shared_data
+from tests.waiting import until
 
 pytestmark = pytest.mark.stack
 
@@ -34,7 +34,7 @@ def run(home: Path, *options: str, **more: str) -> subprocess.CompletedProcess[s
         env=environment(**more),
         capture_output=True,
         text=True,
-        timeout=110,
+        timeout=250,
     )
 
 
@@ -69,7 +69,7 @@ def test_an_interrupted_start_leaves_nothing_running_and_a_folder_that_starts() 
         )
         _wait_for_processes(Home(home))
         process.send_signal(signal.SIGINT)
-        assert process.wait(timeout=30) == 130
+        assert process.wait(timeout=60) == 130
         assert b"interrupted" in process.communicate()[1]
         assert not runfile.is_running(Home(home))
         listed = runfile.read(Home(home)).processes
@@ -77,9 +77,4 @@ def test_an_interrupted_start_leaves_nothing_running_and_a_folder_that_starts() 
 
 
 def _wait_for_processes(home: Home) -> None:
-    end = time.monotonic() + 30
-    while time.monotonic() < end:
-        if any(p.pid for p in runfile.read(home).processes.values()):
-            return
-        time.sleep(0.02)
-    raise AssertionError("nothing was ever started")
+    until(lambda: any(p.pid for p in runfile.read(home).processes.values()), "a process")

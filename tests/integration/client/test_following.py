@@ -117,7 +117,7 @@ def test_a_retried_job_is_followed_to_its_new_end(netra: Netra) -> None:
     stage = {"name": "a", "agent": "noop", "params": {"sleep_s": 30}}
     job = netra.jobs.submit(JobRequest(stages=(stage,)))
     netra.jobs.cancel(job.id)
-    cancelled = netra.jobs.wait(job.id, within_s=20)
+    cancelled = netra.jobs.wait(job.id, within_s=60)
     assert (cancelled.state, cancelled.epoch) == ("cancelled", 1)
     assert netra.jobs.retry(job.id).epoch == 2
     with pytest.raises(NotFinished):
@@ -134,7 +134,7 @@ def test_lists_facts_and_results(netra: Netra) -> None:
     job = netra.jobs.submit(
         JobRequest(stages=({"name": "a", "agent": "noop"},), labels={"test": "lists"})
     )
-    assert netra.jobs.wait(job.id, within_s=30).state == "succeeded"
+    assert netra.jobs.wait(job.id, within_s=60).state == "succeeded"
     assert netra.jobs.result(job.id, "a")["ok"] is True
     assert [f.seq for f in netra.jobs.facts(job.id).items] == [1, 2, 3, 4, 5, 6]
     assert [j.id for j in netra.jobs.list(labels={"test": "lists"})] == [job.id]

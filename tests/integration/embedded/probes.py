@@ -5,8 +5,6 @@ from __future__ import annotations
 import contextlib
 import os
 import shutil
-import time
-from collections.abc import Callable
 from pathlib import Path
 
 import clickhouse_connect
@@ -15,17 +13,6 @@ import psycopg
 import redis
 
 from netra.embedded.info import StackInfo
-
-
-def eventually(look: Callable[[], bool], within_s: float = 20.0) -> None:
-    """Waits until `look` says yes; errors on the way count as no."""
-    deadline = time.monotonic() + within_s
-    while time.monotonic() < deadline:
-        with contextlib.suppress(Exception):
-            if look():
-                return
-        time.sleep(0.05)
-    assert look()
 
 
 def write_postgres(info: StackInfo, value: int) -> None:

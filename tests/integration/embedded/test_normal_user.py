@@ -16,8 +16,9 @@ from netra.embedded import account, info, processes, runfile
 from netra.embedded.account import Account
 from netra.embedded.home import Home
 from tests.conftest import settings_without_stores
-from tests.integration.embedded.probes import READ, WRITE, eventually, link, processes_of
+from tests.integration.embedded.probes import READ, WRITE, link, processes_of
 from tests.shared_data import ROOT
+from tests.waiting import until
 
 pytestmark = pytest.mark.skipif(
     os.geteuid() != 0, reason="only root can become another user; the other tests run as this one"
@@ -71,7 +72,7 @@ def test_everything_stays_in_the_home(
         extra_groups=[],
     )
     try:
-        eventually(lambda: runfile.read(stack).state == "running")
+        until(lambda: runfile.read(stack).state == "running")
         found = info.of_home(stack, settings_without_stores())
         assert found
         for name in processes.STORES:

@@ -24,7 +24,8 @@ from netra.embedded.supervisor import Stack, running_stack
 from netra.errors import NetraError
 from netra.settings import Database, Settings
 from tests.conftest import settings_without_stores, temporary_home
-from tests.integration.embedded.probes import READ, WRITE, eventually, link, lives, processes_of
+from tests.integration.embedded.probes import READ, WRITE, link, lives, processes_of
+from tests.waiting import until
 
 SETTINGS = settings_without_stores()
 
@@ -39,7 +40,7 @@ def supervisor(home: Path) -> subprocess.Popen[bytes]:
     """The stores under a supervisor in a process of its own, ready."""
     command = [sys.executable, "-m", "netra.embedded", "--home", str(home), "--only", *STORES]
     process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
-    eventually(lambda: runfile.read(Home(home)).state == "running")
+    until(lambda: runfile.read(Home(home)).state == "running")
     return process
 
 
@@ -59,7 +60,7 @@ def test_a_killed_store_comes_back_with_all_it_had_acknowledged(
     for value in range(3):
         WRITE[name](three, value)
     old = three.kill(name)
-    eventually(lambda: three.pids.get(name) not in (None, old) and READ[name](three) == [0, 1, 2])
+    until(lambda: three.pids.get(name) not in (None, old) and READ[name](three) == [0, 1, 2])
     WRITE[name](three, 3)
     assert READ[name](three) == [0, 1, 2, 3]
     now = status.of(Home(three.home), SETTINGS)
@@ -78,7 +79,7 @@ def test_a_killed_supervisor_takes_its_children_along_and_the_home_starts_again(
     process.kill()
     process.wait()
     if sys.platform == "linux":
-        eventually(lambda: not any(lives(pid) for pid in pids.values()))
+        until(lambda: not any(lives(pid) for pid in pids.values()))
     with running_stack(home, STORES, SETTINGS) as again:
         assert {name: READ[name](again) for name in STORES} == {n: [1] for n in STORES}
         assert again.ports == info.ports, "the ports are kept"
@@ -153,7 +154,7 @@ def test_ctrl_c_while_it_starts(home: Path) -> None:
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
     )
-    eventually(lambda: (home / "postgres" / "draft").exists())
+    until(lambda: (home / "postgres" / "draft").exists())
     process.send_signal(signal.SIGINT)
     process.wait(30)
     assert processes_of(home) == []

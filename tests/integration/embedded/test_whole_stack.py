@@ -24,7 +24,8 @@ from netra.embedded.info import StackInfo
 from netra.embedded.processes import ALL, STORES
 from netra.embedded.supervisor import running_stack
 from tests.conftest import settings_without_stores, temporary_home
-from tests.integration.embedded.probes import eventually, processes_of
+from tests.integration.embedded.probes import processes_of
+from tests.waiting import until
 
 pytestmark = pytest.mark.stack
 
@@ -88,7 +89,7 @@ def test_doctor_finds_nothing_wrong(stack: StackInfo) -> None:
         _, checks = netra("doctor", "--home", str(stack.home))
         return all(c["state"] == "ok" for c in checks if c["name"].startswith("workers"))
 
-    eventually(workers_have_reported)
+    until(workers_have_reported)
     code, checks = netra("doctor", "--home", str(stack.home))
     assert [c for c in checks if c["state"] == "fail"] == []
     assert code == 0
@@ -103,7 +104,7 @@ def test_doctor_finds_nothing_wrong(stack: StackInfo) -> None:
 def test_a_killed_process_is_started_again(stack: StackInfo, name: str) -> None:
     before = seen(stack).processes[name]
     old = stack.kill(name)
-    eventually(lambda: seen(stack).processes[name].state == "running" and _new(stack, name, old))
+    until(lambda: seen(stack).processes[name].state == "running" and _new(stack, name, old))
     assert seen(stack).processes[name].restarts == before.restarts + 1
 
 

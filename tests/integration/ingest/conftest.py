@@ -68,7 +68,7 @@ class Desk:
         query = "SELECT count() FROM workload_events WHERE workload_id = {id:UUID}"
         return self.client.query(query, {"id": str(workload_id)}).result_rows[0][0]
 
-    def until_stored(self, workload_id: UUID, rows: int, patience_s: float = 20.0) -> None:
+    def until_stored(self, workload_id: UUID, rows: int, patience_s: float = 60.0) -> None:
         """Waits for deletions, which happen in the background, to leave `rows`."""
         deadline = time.monotonic() + patience_s
         while (found := self.stored(workload_id)) != rows:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
@@ -16,8 +15,9 @@ from netra.ingest import generate
 from netra.ingest.heartbeat import Heartbeat
 from netra.ingest.load import sweep
 from netra.ingest.read import events as read_events
-from netra.store import ingest
+from netra.store import ingest, postgres
 from tests.integration.ingest.conftest import TENANT, Desk
+from tests.waiting import until
 
 Make = Callable[..., Path]
 
@@ -263,13 +263,16 @@ def test_a_slow_step_is_no_silence(desk: Desk) -> None:
     assert isinstance(begun, ingest.Begun)
     query = "SELECT heartbeat_at FROM ingests WHERE id = %s"
     before = desk.row(query, begun.id)["heartbeat_at"]
-    with Heartbeat(desk.pg, begun.id, every_s=0.02) as heartbeat:
-        time.sleep(0.3)
+    # The heart has its connection for itself.
+    with (
+        postgres.connect(desk.settings.database, "test") as pg,
+        Heartbeat(pg, begun.id, every_s=0.02) as heartbeat,
+    ):
+        until(lambda: desk.row(query, begun.id)["heartbeat_at"] > before)
         heartbeat.check()
-    assert desk.row(query, begun.id)["heartbeat_at"] > before
     ingest.fail(desk.pg, begun.id, InvalidInput("over"))
     with Heartbeat(desk.pg, begun.id, every_s=0.02) as heartbeat:
-        time.sleep(0.3)
+        until(lambda: heartbeat._lost is not None)
         with pytest.raises(Conflict, match="no sign of life"):
             heartbeat.check()
 

@@ -16,8 +16,8 @@ from netra.store import redis
 from netra.tasks.child import Child
 from netra.tasks.lookout import Lookout
 from tests.integration.bench import Bench
-from tests.integration.embedded.probes import eventually
 from tests.integration.tasks import agents
+from tests.waiting import until
 
 
 @pytest.fixture(autouse=True)
@@ -60,10 +60,12 @@ def test_facts_are_published_and_marked(bench: Bench, child: Child) -> None:
     bench.slots(1)
     ear = redis.connect(bench.settings.redis).pubsub()
     ear.subscribe(job_channel("default", str(job)))
-    ear.get_message(timeout=2)
+    ear.get_message(timeout=30)
     serve(bench, child)
-    heard = []
-    while (message := ear.get_message(timeout=0.5)) is not None:
+    heard: list[dict[str, Any]] = []
+    while not heard or heard[-1].get("kind") != "job.succeeded":
+        message = ear.get_message(timeout=30)
+        assert message is not None, heard
         heard.append(msgspec.json.decode(message["data"]))
     ear.close()
     assert [(m["type"], m.get("kind")) for m in heard] == [
@@ -173,6 +175,6 @@ def test_a_lookout_needs_no_broker(bench: Bench, child: Child) -> None:
     try:
         job = bench.submit({"name": "a"})
         bench.admit()
-        eventually(lambda: bench.job(job)["state"] == "succeeded")
+        until(lambda: bench.job(job)["state"] == "succeeded")
     finally:
         lookout.close()

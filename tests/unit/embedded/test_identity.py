@@ -3,7 +3,6 @@ from __future__ import annotations
 import signal
 import subprocess
 import sys
-import time
 
 from netra.embedded import identity
 
@@ -52,8 +51,6 @@ def test_end_kills_what_does_not_listen() -> None:
     deaf.stdout.readline()
     deaf.stdout.close()
     willing = sleeper()
-    began = time.monotonic()
-    identity.end([deaf.pid, willing.pid, 2**22 + 1], within_s=0.3)
-    assert time.monotonic() - began < 5
-    assert willing.wait(1) == -signal.SIGTERM
-    assert deaf.wait(1) == -signal.SIGKILL
+    identity.end([deaf.pid, willing.pid, 2**22 + 1], within_s=1)
+    assert willing.wait(30) == -signal.SIGTERM
+    assert deaf.wait(30) == -signal.SIGKILL

@@ -86,10 +86,16 @@ async def world(reconcile_s: float = 0.05) -> AsyncIterator[World]:
         await hub.close()
 
 
-async def take(follower: Follower, n: int, within_s: float = 2.0) -> list[Message]:
+async def take(follower: Follower, n: int, within_s: float = 30.0) -> list[Message]:
     """The next `n` messages."""
     async with asyncio.timeout(within_s):
         return [await follower.next() for _ in range(n)]
+
+
+async def settled() -> None:
+    """Lets everything happen that waits for nothing: the twins in memory do no I/O."""
+    for _ in range(100):
+        await asyncio.sleep(0)
 
 
 async def nothing(follower: Follower, for_s: float = 0.12) -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 
-from tests.unit.progress.following import nothing, seqs, take, world
+from tests.unit.progress.following import nothing, seqs, settled, take, world
 
 
 def test_what_the_client_takes_at_once_is_not_queued() -> None:
@@ -29,10 +29,10 @@ def test_what_it_refuses_is_queued_and_not_overtaken() -> None:
             await follower.follow_job("j", 1, 1)
             way.room = False
             w.happen("j")
-            await asyncio.sleep(0.02)
+            await settled()
             way.room = True
             w.happen("j")
-            await asyncio.sleep(0.02)
+            await settled()
             # Seq 2 still waits, so 3 may not go ahead of it.
             assert way.taken == []
             assert seqs(await take(follower, 2)) == [(1, 2), (1, 3)]
@@ -51,7 +51,7 @@ def test_a_hole_is_filled_from_the_record_before_what_comes_next() -> None:
             await follower.follow_job("j", 1, 1)
             w.happen("j", publish=False)
             w.happen("j")
-            await asyncio.sleep(0.02)
+            await settled()
             assert way.taken == []
             assert seqs(await take(follower, 2)) == [(1, 2), (1, 3)]
 
@@ -66,7 +66,7 @@ def test_an_answer_goes_before_facts_that_come_after_it() -> None:
             await follower.follow_job("j", 1, 1)
             await follower.say(b"pong")
             w.happen("j")
-            await asyncio.sleep(0.02)
+            await settled()
             assert way.taken == []
             assert [m.raw for m in await take(follower, 1)] == [b"pong"]
             assert seqs(await take(follower, 1)) == [(1, 2)]
@@ -81,12 +81,12 @@ def test_ticks_are_taken_at_once_or_only_the_last_is_kept() -> None:
             follower, way = w.direct()
             await follower.follow_job("j", 1, 1)
             w.tick("j", "s", 0.1)
-            await asyncio.sleep(0.02)
+            await settled()
             assert [m.type for m in way.taken] == ["tick"]
             way.room = False
             for fraction in (0.2, 0.3, 0.4):
                 w.tick("j", "s", fraction)
-            await asyncio.sleep(0.02)
+            await settled()
             (message,) = await take(follower, 1)
             assert b"0.4" in message.raw
             assert await nothing(follower)
@@ -103,7 +103,7 @@ def test_a_client_that_takes_nothing_is_kept_little_and_gets_everything_later() 
             way.room = False
             for _ in range(40):
                 w.happen("j")
-            await asyncio.sleep(0.02)
+            await settled()
             assert follower.queued <= 4
             way.room = True
             assert seqs(await take(follower, 40)) == [(1, i) for i in range(2, 42)]

@@ -9,7 +9,7 @@ import pytest
 from netra.errors import NotFound, StoreUnavailable
 from netra.progress.follow import Ended
 from netra.progress.message import Position
-from tests.unit.progress.following import TENANT, content, nothing, seqs, take, world
+from tests.unit.progress.following import TENANT, content, nothing, seqs, settled, take, world
 
 
 def test_what_was_missed_comes_first_then_what_comes() -> None:
@@ -165,14 +165,14 @@ def test_ticks_of_a_stage_are_coalesced_and_end_with_it() -> None:
             for i in range(10):
                 w.tick("j", "a", i / 10)
                 w.tick("j", "b", i / 20)
-            await asyncio.sleep(0.01)
+            await settled()
             got = {content(m)["stage"]: content(m)["fraction"] for m in await take(follower, 2)}
             assert got == {"a": 0.9, "b": 0.45}
             w.tick("j", "a", 0.95)
-            await asyncio.sleep(0.01)
+            await settled()
             fact = w.record.add("j", "stage.succeeded", stage="a")
             w.publish(fact)
-            await asyncio.sleep(0.01)
+            await settled()
             assert [m.kind for m in await take(follower, 1)] == ["stage.succeeded"]
             assert await nothing(follower)
 
@@ -187,10 +187,10 @@ def test_answers_go_ahead_of_facts_and_wait_for_room() -> None:
             await follower.follow_job("j", 0, 1)
             await follower.say(b"1", b"2")
             third = asyncio.create_task(follower.say(b"3"))
-            await asyncio.sleep(0.01)
+            await settled()
             assert not third.done()
             first = await take(follower, 1)
-            await asyncio.sleep(0.01)
+            await settled()
             assert third.done()
             rest = await take(follower, 3)
             assert [m.raw for m in first + rest[:2]] == [b"1", b"2", b"3"]
@@ -320,7 +320,7 @@ def test_facts_that_come_while_a_batch_is_joined_come_after_what_it_is_told() ->
                 w.happen("j", batch="b")
                 w.record.batches["b"].append("new")
                 w.happen("new", batch="b")
-                await asyncio.sleep(0.01)
+                await settled()
                 return heads
 
             w.record.batch_heads = late  # type: ignore[method-assign, assignment]
@@ -390,7 +390,7 @@ def test_a_process_that_goes_sends_its_followers_away_with_what_is_queued() -> N
             follower = w.follower()
             await follower.follow_job("j", 0, 1)
             waiting = asyncio.create_task(take(follower, 2))
-            await asyncio.sleep(0.01)
+            await settled()
             w.hub.end()
             with pytest.raises(Ended):
                 await waiting
