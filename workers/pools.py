@@ -55,6 +55,7 @@ def main(pool: str) -> None:
         metrics_server.start(settings.metrics)
 
     _once_the_pool_stands(begin)
+    _before_it_ends_processes(holder.leave)
     # What Celery says while it stops, it writes past the logs.
     celery_worker.safe_say = lambda msg, f=None: say("celery.worker", msg.strip())
     try:
@@ -75,6 +76,18 @@ def _once_the_pool_stands(begin: Callable[[], None]) -> None:
     steps = app.steps
     assert steps is not None
     steps["worker"].add(Begin)
+
+
+def _before_it_ends_processes(leave: Callable[[], None]) -> None:
+    """Celery's own signal comes after it has ended what did not finish in time."""
+    celery: Any = app
+
+    class Leaving(celery.Worker):
+        def wait_for_soft_shutdown(self) -> None:
+            leave()
+            super().wait_for_soft_shutdown()
+
+    celery.Worker = Leaving
 
 
 def _holder(settings: Settings, pool: str, chosen: str, heartbeat: Heartbeat) -> Holder:

@@ -71,6 +71,8 @@ class Holder:
         self.alive = alive
         self.memory_limit = stage_memory_limit(settings.workers)
         self._stop = threading.Event()
+        self._leaving = False
+        self._known: set[int] = set()
         self._thread = threading.Thread(target=self._run, name="holder", daemon=True)
         self._said_at = float("-inf")
         self._queue: Queue | None = None
@@ -81,6 +83,14 @@ class Holder:
 
     def start(self) -> None:
         self._thread.start()
+
+    def leave(self) -> None:
+        """Says that this worker ends its own processes from now on: none of them was killed.
+
+        A beat that found one gone before `close` hands its stage back would count it among the
+        stages that kill their process. Only sets a flag: a signal's handler calls it.
+        """
+        self._leaving = True
 
     def close(self) -> None:
         """Stops beating, hands back what the worker still holds, and takes its slots away."""
@@ -125,10 +135,13 @@ class Holder:
                 concurrency=self.concurrency,
                 device=self.device,
             )
-        held = queue.heartbeat(self.worker, list(self.pids()), self.settings.queue.lease_s)
+        held = queue.heartbeat(self.worker, self._vouched(), self.settings.queue.lease_s)
         metrics.WORKER_BUSY.labels(self.pool).set(len(held))
         metrics.WORKER_SLOTS.labels(self.pool).set(self.concurrency)
         metrics.WORKER_BEAT_AT.labels(self.pool).set_to_current_time()
+        if self._leaving:
+            # Its processes are being ended, and their numbers may soon be others'.
+            return
         for stage in held:
             if stage["stop_s"] is not None and stage["stop_s"] > self.settings.queue.cancel_grace_s:
                 self._end(queue, stage, None)
@@ -139,6 +152,13 @@ class Holder:
                 limit = self.memory_limit >> 20
                 problem = f"the stage held {used >> 20} MB; the limit is {limit} MB"
                 self._end(queue, stage, {"type": "MemoryLimit", "message": problem})
+
+    def _vouched(self) -> list[int]:
+        """The living processes; while the worker leaves, those too that lived before."""
+        living = set(self.pids())
+        # Looked at after the processes were: they are ended after it is set.
+        self._known = living | self._known if self._leaving else living
+        return list(self._known)
 
     def _end(self, queue: Queue, stage: dict[str, Any], error: dict[str, Any] | None) -> None:
         """Kills the process first: what it still writes is refused, since the token is spent."""

@@ -106,6 +106,27 @@ def test_a_stage_that_holds_too_much_is_ended(
     assert "the limit is 1 MB" in letter["error"]["message"]
 
 
+def test_a_process_that_the_leaving_worker_ends_is_not_blamed_on_its_stage(
+    bench: Bench, process: subprocess.Popen[bytes]
+) -> None:
+    job = bench.submit({"name": "a"})
+    bench.slots(1)
+    bench.started(pid=process.pid)
+    pids = [process.pid]
+    keeper = _holder(bench)
+    keeper.pids = lambda: pids
+    keeper.beat()
+    execute = bench.queue.connection.execute
+    execute("UPDATE stages SET started_at = started_at - interval '3 s'")
+    keeper.leave()
+    pids.clear()
+    keeper.beat()
+    assert bench.reap() == 0
+    keeper.close()
+    assert bench.stages(job) == {"a": "ready"}
+    assert execute("SELECT killed, lost FROM stages").fetchall() == [{"killed": 0, "lost": 0}]
+
+
 def test_leaving_hands_everything_back(
     bench: Bench, holder: Callable[..., Holder], process: subprocess.Popen[bytes]
 ) -> None:

@@ -27,11 +27,13 @@ def refused(**job: Any) -> dict[str, str]:
 
 
 def test_explicit_dag_in_running_order_with_the_catalog_facts() -> None:
-    stages = build(stages=[noop("b", "a"), noop("a"), {"name": "g", "agent": "noop-gpu"}])
-    assert [s.name for s in stages] == ["a", "g", "b"]
-    assert {s.name: s.pool for s in stages} == {"a": "cpu", "b": "cpu", "g": "gpu"}
-    assert stages[2].after == ("a",)
-    assert all(s.short and s.limit_s > 0 for s in stages)
+    others = {"name": "g", "agent": "noop-gpu"}, {"name": "s", "agent": "noop-short"}
+    stages = build(stages=[noop("b", "a"), noop("a"), *others])
+    assert [s.name for s in stages] == ["a", "g", "s", "b"]
+    assert {s.name: s.pool for s in stages} == {"a": "cpu", "b": "cpu", "g": "gpu", "s": "cpu"}
+    assert stages[3].after == ("a",)
+    assert {s.name for s in stages if s.short} == {"s"}
+    assert all(s.limit_s > 0 for s in stages)
 
 
 def test_stored_params_are_complete() -> None:
