@@ -180,8 +180,6 @@ DECLARE
     v_facts jsonb := '[]';
     s record;
 BEGIN
-    -- A lost admission is made again: nothing here is worth a flush.
-    PERFORM set_config('synchronous_commit', 'off', true);
     IF NOT pg_try_advisory_xact_lock(hashtext('netra_admit')) THEN
         RETURN jsonb_build_object('messages', v_messages, 'facts', v_facts, 'waiting', 0,
             'passed_over', true);
