@@ -241,7 +241,8 @@ def test_the_api_knows_who_calls_and_believes_nobody_else(edge: Edge, proof: Pro
     with edge.client(local_address=CALLER) as client:
         client.get("/api/v1/whoami", headers={**spoofed, "X-Request-ID": "through-edge"})
     assert edge.logged("through-edge")["client"] == CALLER
-    assert f'"client":"{CALLER}"' in edge.nginx.access()
+    # nginx writes its line once the answer is out.
+    assert eventually(lambda: f'"client":"{CALLER}"' in edge.nginx.access())
     # Past the edge: whoever is no trusted proxy is taken for what it is.
     replica = edge.replicas[0]
     with httpx.Client(transport=httpx.HTTPTransport(local_address=CALLER)) as client:
