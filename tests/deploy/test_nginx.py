@@ -232,7 +232,8 @@ def test_request_ids_go_through_or_are_made(edge: Edge, proof: Proof) -> None:
         assert re.fullmatch(r"[0-9a-f]{32}", large.headers["X-Request-ID"])
     for request_id in ("order-66.a_b", own):
         assert edge.logged(request_id)["message"].startswith("GET /api/v1/whoami 200")
-        assert f'"request_id":"{request_id}"' in edge.nginx.access()
+        line = f'"request_id":"{request_id}"'
+        assert eventually(lambda line=line: line in edge.nginx.access())
     proof("nginx: a caller's request id, or a new one, is in the answer, nginx's log and the API's")
 
 
