@@ -19,6 +19,7 @@ from xml.sax.saxutils import escape
 
 import psutil
 
+from netra.embedded.clickhouse.unwritten import set_aside
 from netra.errors import NetraError
 
 #: Statements that run at once; more wait for their turn.
@@ -96,6 +97,7 @@ class Engine:
         configuration.write_text(_CONFIGURATION.format(**limits))
         data = folder / "data"
         data.mkdir(mode=0o700, exist_ok=True)
+        set_aside(data, folder / "unwritten")
         self._extension: Any = _load_extension()
         self._address = f"{data}?config-file={configuration}"
         self._turns = threading.BoundedSemaphore(MAX_STATEMENTS)
