@@ -130,11 +130,21 @@ def fetch_file(destination: Destination, manifest: Manifest, file: File, target:
     _compare(f"{destination.url}/{name}", file, target)
 
 
+def fetch_kept(destination: Destination, name: str, hash_: str, target: Path) -> None:
+    """Fetches a file whose SHA-256 its name says. Raises BackupDamaged if it is another."""
+    destination.fetch(name, target)
+    _compare_hash(f"{destination.url}/{name}", hash_, target)
+
+
 def _compare(name: str, file: File, found: Path) -> None:
     size = found.stat().st_size
     if size != file.size_bytes:
         raise BackupDamaged(f"{name} has {size} bytes; it was written with {file.size_bytes}")
-    if sha256(found) != file.sha256:
+    _compare_hash(name, file.sha256, found)
+
+
+def _compare_hash(name: str, hash_: str, found: Path) -> None:
+    if sha256(found) != hash_:
         raise BackupDamaged(f"{name} does not have the SHA-256 that it was written with")
 
 

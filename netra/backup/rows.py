@@ -20,7 +20,6 @@ from uuid import UUID
 
 from netra.backup import manifest as manifests
 from netra.backup.destination import Destination
-from netra.backup.errors import BackupDamaged
 from netra.ids import new_id
 from netra.store import clickhouse, series
 from netra.store import ingest as ingests
@@ -136,21 +135,12 @@ def put_back(client: Client, destination: Destination, kept: Kept, scratch: Path
         StoreUnavailable: ClickHouse does not answer.
     """
     packed, plain = scratch / "rows.gz", scratch / "rows"
-    check(destination, kept, packed)
+    manifests.fetch_kept(destination, kept.name, kept.sha256, packed)
     with gzip.open(packed) as source, plain.open("wb") as target:
         shutil.copyfileobj(source, target, 1 << 20)
     with clickhouse.unavailable(), plain.open("rb") as rows:
         client.raw_insert(kept.table, insert_block=rows, fmt="Native")
     plain.unlink()
-
-
-def check(destination: Destination, kept: Kept, target: Path) -> None:
-    """Fetches a file to `target`. Raises BackupDamaged if it is not the one that was written."""
-    destination.fetch(kept.name, target)
-    if manifests.sha256(target) != kept.sha256:
-        raise BackupDamaged(
-            f"{destination.url}/{kept.name} does not have the SHA-256 that it was written with"
-        )
 
 
 def counted(client: Client, table: str) -> dict[UUID, int]:

@@ -63,11 +63,11 @@ def hashes(settings: Settings, destination: Destination) -> Checked:
                 backups += 1
         target = folder / "file"
         for kept in _logged(destination):
-            wal.check(destination, kept, target)
+            manifest.fetch_kept(destination, kept.name, kept.sha256, target)
             files, size = files + 1, size + target.stat().st_size
         for table in rows.tables():
             for file in rows.listed(destination, table):
-                rows.check(destination, file, target)
+                manifest.fetch_kept(destination, file.name, file.sha256, target)
                 files, size = files + 1, size + target.stat().st_size
     return Checked(backups=backups, files=files, size_bytes=size)
 

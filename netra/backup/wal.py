@@ -20,7 +20,7 @@ import msgspec
 
 from netra.backup import manifest as manifests
 from netra.backup.destination import Destination
-from netra.backup.errors import BackupDamaged, RestoreRefused
+from netra.backup.errors import RestoreRefused
 from netra.backup.manifest import Manifest
 from netra.errors import NotFound
 
@@ -140,19 +140,10 @@ def fetch(destination: Destination, backup: Manifest, into: Path) -> None:
     found = listed(destination, backup.position["system"])
     for kept in needed(found, backup):
         packed = into / f"{kept.segment}.gz"
-        check(destination, kept, packed)
+        manifests.fetch_kept(destination, kept.name, kept.sha256, packed)
         with gzip.open(packed) as source, (into / kept.segment).open("wb") as unpacked:
             shutil.copyfileobj(source, unpacked, 1 << 20)
         packed.unlink()
-
-
-def check(destination: Destination, kept: Kept, target: Path) -> None:
-    """Fetches a file to `target`. Raises BackupDamaged if it is not the one that was written."""
-    destination.fetch(kept.name, target)
-    if manifests.sha256(target) != kept.sha256:
-        raise BackupDamaged(
-            f"{destination.url}/{kept.name} does not have the SHA-256 that it was written with"
-        )
 
 
 def number(lsn: str) -> int:

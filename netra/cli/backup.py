@@ -14,6 +14,7 @@ import click
 from netra import settings as configuration
 from netra.cli import output
 from netra.cli.stack import home_option
+from netra.cli.values import Moment
 from netra.embedded import home as homes
 from netra.embedded import info, runfile
 from netra.errors import InvalidInput
@@ -26,21 +27,6 @@ if TYPE_CHECKING:
 
 #: Exit code of a check that found something lost.
 _LOST = 1
-
-
-class Moment(click.ParamType):
-    """A time of day with its date; without a zone it is UTC."""
-
-    name = "time"
-
-    def convert(self, value: Any, param: Any, ctx: Any) -> datetime:
-        if isinstance(value, datetime):
-            return value
-        try:
-            found = datetime.fromisoformat(value)
-        except ValueError:
-            self.fail(f"{value!r} is no time; write 2026-11-25T21:50:00Z", param, ctx)
-        return found if found.tzinfo else found.replace(tzinfo=UTC)
 
 
 def _with_destination(command: Callable[..., Any]) -> Callable[..., Any]:

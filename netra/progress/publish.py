@@ -55,27 +55,10 @@ def commands(facts: Sequence[FactMessage], settings: Progress) -> list[tuple[Any
     return told
 
 
-def publish(redis: Redis, facts: Sequence[FactMessage], settings: Progress) -> bool:
-    """Sends facts; False if Redis is away."""
-    if not facts:
-        return True
-    began_ns = time.time_ns()
-    try:
-        with redis.pipeline(transaction=False) as pipeline:
-            for command in commands(facts, settings):
-                pipeline.execute_command(*command)
-            pipeline.execute()
-    except (RedisError, OSError) as e:
-        log.warning("facts wait for Redis: %s", e)
-        return False
-    traced(facts, began_ns)
-    return True
-
-
 async def publish_async(
     redis: AsyncRedis, facts: Sequence[FactMessage], settings: Progress
 ) -> bool:
-    """As `publish`, on the event loop."""
+    """Sends facts, on the event loop; False if Redis is away."""
     if not facts:
         return True
     began_ns = time.time_ns()

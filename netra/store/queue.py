@@ -238,7 +238,7 @@ class Queue:
 
 
 async def submit(connection: AsyncConnection, jobs: list[dict[str, Any]]) -> dict[str, Any]:
-    """Writes jobs with their stages: `{"jobs": [{"id", "created", "same_body"}], "facts"}`."""
+    """Writes jobs with their stages: `{"jobs": [{"id", "created", "same_body"}]}`."""
     return await _call_async(connection, "netra_submit", Jsonb(jobs))
 
 

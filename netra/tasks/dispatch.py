@@ -53,8 +53,7 @@ class CeleryDispatch:
             log.warning(
                 "%d wake-ups for %s lost, they will be repeated: %s", len(messages), pool, e
             )
-            self._pause.begin()
-            self._close()
+            self._leave_alone()
 
     def renew(self, pool: str, wanted: int) -> None:
         """Sends wake-ups that name no stage, where fewer wait in the queue than are wanted."""
@@ -65,10 +64,13 @@ class CeleryDispatch:
             waiting = channel.client.llen(queue_name(pool))
         except (OperationalError, OSError, ConnectionError, RedisError) as e:
             log.warning("no wake-ups for %s: %s", pool, e)
-            self._pause.begin()
-            self._close()
+            self._leave_alone()
             return
         self(pool, [{"stage_id": "", "admission": 0}] * (wanted - waiting))
+
+    def _leave_alone(self) -> None:
+        self._pause.begin()
+        self._close()
 
     def _open(self) -> Any:
         if self._producer is None:

@@ -5,8 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -24,24 +23,13 @@ from tests.conftest import temporary_home
 from tests.deploy.chart import objects
 from tests.deploy.chart.render import environments
 from tests.deploy.conftest import Proof
+from tests.waiting import until
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="PostgreSQL's account is changed to")
 
 
 def scripts(store: str) -> dict[str, str]:
     return objects.find(environments()["staging"].manifests, "ConfigMap", f"netra-{store}")["data"]
-
-
-def until(what: Callable[[], Any], within_s: float = 30.0) -> None:
-    end = time.monotonic() + within_s
-    while True:
-        try:
-            if what():
-                return
-        except (OSError, psycopg.OperationalError, driver.ConnectionError):
-            pass
-        assert time.monotonic() < end, "it did not come about"
-        time.sleep(0.2)
 
 
 @contextmanager
@@ -73,7 +61,7 @@ def test_a_replica_of_postgresql_copies_its_primary_and_follows_it(proof: Proof)
             list(server.command), folder / "primary.log", env=dict(server.env), **as_postgres
         ):
             primary = postgres.url(ports["primary"], given.postgres_password)
-            until(lambda: psycopg.connect(primary).close() is None)
+            until(lambda: psycopg.connect(primary).close() is None, within_s=30)
             with psycopg.connect(primary) as connection:
                 connection.execute("CREATE TABLE kept AS SELECT generate_series(1, 1000) AS n")
 
@@ -106,10 +94,10 @@ def test_a_replica_of_postgresql_copies_its_primary_and_follows_it(proof: Proof)
             command = _replica(server, copied, ports["replica"])
             with running(command, folder / "replica.log", env=dict(server.env), **as_postgres):
                 replica = postgres.url(ports["replica"], given.postgres_password)
-                until(lambda: psycopg.connect(replica).close() is None)
+                until(lambda: psycopg.connect(replica).close() is None, within_s=30)
                 with psycopg.connect(primary) as connection:
                     connection.execute("INSERT INTO kept SELECT generate_series(1001, 1500)")
-                until(lambda: _count(replica) == 1500)
+                until(lambda: _count(replica) == 1500, within_s=30)
                 with psycopg.connect(replica) as connection:
                     [standby] = connection.execute("SELECT pg_is_in_recovery()").fetchone() or (0,)
                 assert standby is True
@@ -172,9 +160,9 @@ def test_a_replica_of_valkey_follows_its_primary_with_a_password(
         running(options[1][0], options[1][1], env=options[1][2]),
     ):
         clients = [driver.Redis(LOOPBACK, port, password=word) for port in ports.values()]
-        until(lambda: all(client.ping() for client in clients))
+        until(lambda: all(client.ping() for client in clients), within_s=30)
         clients[0].set("kept", "here")
-        until(lambda: clients[1].get("kept") == b"here")
+        until(lambda: clients[1].get("kept") == b"here", within_s=30)
         with pytest.raises(driver.ReadOnlyError):
             clients[1].set("kept", "there")
         with pytest.raises(driver.AuthenticationError):

@@ -20,8 +20,9 @@ from tests.deploy.conftest import Proof
 from tests.deploy.network import nft
 from tests.deploy.network.namespaces import Network
 from tests.deploy.network.policy import Policies, Port
-from tests.deploy.network.stack import Stack, until
+from tests.deploy.network.stack import Stack
 from tests.deploy.network.topology import Connection, Topology, topology
+from tests.waiting import until
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="network namespaces need root")
 
@@ -148,7 +149,6 @@ def deployed(cluster: Topology, network: Network, manifests: list[Manifest]) -> 
         answering |= {("backend", "redis", Port(number=6379))}
         until(
             lambda: all(tried(network, list(answering)).values()),
-            60,
             lambda: "\n".join(stack.log(name) for name in ("postgresql", "redis", "clickhouse")),
         )
         stack.migrate()
@@ -174,7 +174,6 @@ def test_the_stack_works_under_the_rules(
     backend = "http://netra-backend:8000"
     until(
         lambda: deployed.get("ingress-controller", f"{backend}/health/ready")[0] == 200,
-        60,
         lambda: deployed.log("backend"),
     )
     # It writes a table to ClickHouse: all three stores take part.
@@ -185,7 +184,7 @@ def test_the_stack_works_under_the_rules(
         status, text = deployed.get("prometheus", f"http://netra-{name}:9100/metrics")
         assert (status, "# HELP" in text) == (200, True), name
     # Flower has started, and so reached the broker; nobody reaches it.
-    until(lambda: _listens(network, "flower", 5555), 60, lambda: deployed.log("flower"))
+    until(lambda: _listens(network, "flower", 5555), lambda: deployed.log("flower"))
     forbidden = [
         ("flower", "postgresql", Port(number=5432)),
         ("flower", "backend", Port(number=8000)),

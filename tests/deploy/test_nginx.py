@@ -10,7 +10,7 @@ import ssl
 import subprocess
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -29,6 +29,7 @@ from tests.deploy.edge.api import Replica
 from tests.deploy.edge.names import NameServer
 from tests.deploy.edge.nginx import CONF, Nginx
 from tests.deploy.tools import ROOT
+from tests.waiting import until
 
 REPLICAS = ("127.0.0.21", "127.0.0.22")
 CONSOLE = "127.0.0.23"
@@ -125,15 +126,6 @@ def edge(stack: StackInfo, tmp_path_factory: pytest.TempPathFactory) -> Iterator
         yield Edge(stack=stack, names=names, nginx=nginx, replicas=replicas, trust=trust)
 
 
-def eventually(holds: Callable[[], bool], within_s: float = 10.0) -> bool:
-    until = time.monotonic() + within_s
-    while time.monotonic() < until:
-        if holds():
-            return True
-        time.sleep(0.02)
-    return False
-
-
 def test_a_follower_gets_its_facts_through_the_edge(edge: Edge, proof: Proof) -> None:
     with edge.client() as client:
         answer = client.post("/api/v1/jobs", json={"stages": [{"agent": "noop"}]})
@@ -164,7 +156,7 @@ def test_both_replicas_serve_and_the_console_has_its_place(edge: Edge) -> None:
         with console(edge.nginx.frontend):
             edge.names.names["frontend"] = [CONSOLE]
             try:
-                assert eventually(lambda: client.get("/jobs").text == "console at /jobs", 5)
+                until(lambda: client.get("/jobs").text == "console at /jobs", within_s=5)
                 assert client.get("/api/health").text == "console at /api/health"
                 assert client.get("/api/v1/whoami").json()["tenant_id"] == "default"
             finally:
@@ -233,7 +225,7 @@ def test_request_ids_go_through_or_are_made(edge: Edge, proof: Proof) -> None:
     for request_id in ("order-66.a_b", own):
         assert edge.logged(request_id)["message"].startswith("GET /api/v1/whoami 200")
         line = f'"request_id":"{request_id}"'
-        assert eventually(lambda line=line: line in edge.nginx.access())
+        until(lambda line=line: line in edge.nginx.access(), within_s=10)
     proof("nginx: a caller's request id, or a new one, is in the answer, nginx's log and the API's")
 
 
@@ -243,7 +235,7 @@ def test_the_api_knows_who_calls_and_believes_nobody_else(edge: Edge, proof: Pro
         client.get("/api/v1/whoami", headers={**spoofed, "X-Request-ID": "through-edge"})
     assert edge.logged("through-edge")["client"] == CALLER
     # nginx writes its line once the answer is out.
-    assert eventually(lambda: f'"client":"{CALLER}"' in edge.nginx.access())
+    until(lambda: f'"client":"{CALLER}"' in edge.nginx.access(), within_s=10)
     # Past the edge: whoever is no trusted proxy is taken for what it is.
     replica = edge.replicas[0]
     with httpx.Client(transport=httpx.HTTPTransport(local_address=CALLER)) as client:
@@ -264,7 +256,7 @@ def test_an_upload_reaches_the_api_before_its_last_byte_is_sent(edge: Edge, proo
     upload.endheaders()
     upload.send(first)
     # The API spools whole pieces of 1 MiB; what it has by now has left nginx.
-    assert eventually(lambda: max(r.spooled() for r in edge.replicas) >= 2 << 20)
+    until(lambda: max(r.spooled() for r in edge.replicas) >= 2 << 20, within_s=10)
     arrived = max(r.spooled() for r in edge.replicas)
     upload.send(rest)
     answer = upload.getresponse()
@@ -346,11 +338,11 @@ def test_a_replica_that_is_killed_is_passed_over(edge: Edge, proof: Proof) -> No
     for thread in askers:
         thread.start()
     try:
-        assert eventually(lambda: len(statuses) > 40)
+        until(lambda: len(statuses) > 40, within_s=10)
         victim.kill()
         after = len(statuses)
         # Its address stays in the answers of the name server, as it does for a while in compose.
-        assert eventually(lambda: len(statuses) > after + 200, 20)
+        until(lambda: len(statuses) > after + 200, within_s=20)
     finally:
         stop.set()
         for thread in askers:

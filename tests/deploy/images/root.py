@@ -14,9 +14,6 @@ import psutil
 
 from tests.deploy.tools import ROOT
 
-#: The archive that `debootstrap` takes the base from, and the one that security updates are in.
-MIRROR = "http://deb.debian.org/debian"
-SECURITY = "http://deb.debian.org/debian-security"
 CACHE = ROOT / "build" / "images"
 #: What an engine lends every process: the names of hosts.
 _NAMES = ("/etc/resolv.conf", "/etc/hosts")
@@ -44,13 +41,13 @@ exec /usr/sbin/chroot --userspec="$user" --groups= "$root" "$@"
 
 def debian(release: str, into: Path) -> None:
     """A minimal Debian root, like the official image's; kept as an archive for the next time."""
-    key = hashlib.sha256(f"{release} {MIRROR} minbase".encode()).hexdigest()[:12]
+    key = hashlib.sha256(f"{release} minbase".encode()).hexdigest()[:12]
     kept = CACHE / f"debian-{release}-{key}.tar"
     CACHE.mkdir(parents=True, exist_ok=True)
     if not kept.exists():
         draft = CACHE / f"debian-{release}-{os.getpid()}"
         shutil.rmtree(draft, ignore_errors=True)
-        command = ["debootstrap", "--variant=minbase", release, str(draft), MIRROR]
+        command = ["debootstrap", "--variant=minbase", release, str(draft)]
         _run(command)
         _like_the_official_image(draft, release)
         whole = kept.with_suffix(f".{os.getpid()}")
@@ -62,12 +59,15 @@ def debian(release: str, into: Path) -> None:
 
 
 def _like_the_official_image(root: Path, release: str) -> None:
+    sources = root / "etc/apt/sources.list"
+    # The archive that `debootstrap` took the base from; security updates are beside it.
+    archive = sources.read_text().split()[1]
     lines = [
-        f"deb {MIRROR} {release} main",
-        f"deb {MIRROR} {release}-updates main",
-        f"deb {SECURITY} {release}-security main",
+        f"deb {archive} {release} main",
+        f"deb {archive} {release}-updates main",
+        f"deb {archive}-security {release}-security main",
     ]
-    (root / "etc/apt/sources.list").write_text("\n".join(lines) + "\n")
+    sources.write_text("\n".join(lines) + "\n")
     # Apt keeps neither packages nor an index of them; the slim image has no manuals.
     (root / "etc/apt/apt.conf.d/docker-clean").write_text(
         'Dir::Cache::pkgcache "";\nDir::Cache::srcpkgcache "";\n'

@@ -6,8 +6,7 @@ import json
 import os
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -176,11 +175,3 @@ class Stack:
             ("netra-flower", "password"): given.flower_password,
         }
         return held[name, key]
-
-
-def until(what: Callable[[], bool], within_s: float, why: Callable[[], str]) -> None:
-    """Waits for something to become true; fails with `why` when it does not."""
-    end = time.monotonic() + within_s
-    while not what():
-        assert time.monotonic() < end, why()
-        time.sleep(0.3)

@@ -18,13 +18,13 @@ from websockets.sync.client import ClientConnection, connect
 from netra.api import serve
 from netra.engine.claim import Claim
 from netra.ids import new_id
-from netra.progress.publish import publish
 from netra.settings import Settings
 from netra.store import postgres
 from netra.store import redis as redis_store
 from netra.store.postgres import Connection
 from netra.store.queue import Queue
 from tests.integration.bench import Bench
+from tests.integration.publishing import publish
 
 
 @dataclass(frozen=True)

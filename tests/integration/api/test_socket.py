@@ -17,6 +17,7 @@ from netra.api.socket import origin_allowed
 from netra.ids import new_id
 from netra.store.postgres import Connection
 from tests.integration.api.conftest import Caller, Engine
+from tests.integration.publishing import publish
 from tests.waiting import until
 
 
@@ -374,7 +375,6 @@ def test_which_origins_may_connect(origin: str | None, host: str | None, allowed
 
 def test_a_client_that_does_not_read_holds_nobody_back(caller: Caller, engine: Engine) -> None:
     """It gets everything once it reads, and the process keeps little of it meanwhile."""
-    from netra.progress.publish import publish
 
     job = caller.submit()["id"]
     n = 4000

@@ -13,12 +13,13 @@ from netra.progress.channels import job_channel, job_stream
 from netra.progress.follow import Follower
 from netra.progress.hub import Hub
 from netra.progress.message import Position
-from netra.progress.publish import public, publish
+from netra.progress.publish import public
 from netra.progress.replay import PostgresRecord, StreamRecent
 from netra.settings import Settings
 from netra.store import postgres, redis
 from tests.integration.bench import Bench
 from tests.integration.progress.conftest import Valkey
+from tests.integration.publishing import publish
 
 
 @asynccontextmanager

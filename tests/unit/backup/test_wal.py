@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from netra.backup import wal
+from netra.backup import manifest, wal
 from netra.backup.destination import Folder
 from netra.backup.errors import BackupDamaged, RestoreRefused
 from netra.backup.manifest import Manifest
@@ -78,7 +78,7 @@ def test_a_changed_segment_is_damaged(place: Folder, tmp_path: Path) -> None:
     (kept,) = wal.listed(place, "1")
     (place.path / kept.name).write_bytes(b"other")
     with pytest.raises(BackupDamaged, match=NAMES[0]):
-        wal.check(place, kept, tmp_path / "target")
+        manifest.fetch_kept(place, kept.name, kept.sha256, tmp_path / "target")
 
 
 @pytest.mark.parametrize(

@@ -1,21 +1,17 @@
 """Lists that stay quick beside a million jobs: indexes, and kept counts of ended batches."""
 
-from pathlib import Path
-
-from alembic import op
+from netra.store.migrations.scripts import run, run_file
 
 revision = "0007"
 down_revision = "0006"
 
-HERE = Path(__file__).parent
-
 
 def upgrade() -> None:
-    _run((HERE / "0007_listing.sql").read_text())
+    run_file("0007_listing.sql")
 
 
 def downgrade() -> None:
-    _run("""
+    run("""
         DROP TRIGGER jobs_begun_anew ON jobs;
         DROP TRIGGER batches_added_to ON batches;
         DROP TRIGGER batches_made ON batches;
@@ -23,7 +19,3 @@ def downgrade() -> None:
         DROP TABLE batch_counts;
         DROP INDEX jobs_labels_idx, jobs_workload_idx, jobs_pipeline_idx;
     """)
-
-
-def _run(script: str) -> None:
-    op.get_bind().exec_driver_sql(script.replace("%", "%%"))

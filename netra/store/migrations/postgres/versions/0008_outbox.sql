@@ -282,11 +282,8 @@ BEGIN
                 true
             FROM told
         ), said AS (
-            SELECT jsonb_agg(jsonb_build_object(
-                'type', 'fact', 'job_id', job_id, 'epoch', epoch, 'seq', seq, 'ts', ts,
-                'kind', 'stage.admitted', 'stage', stage, 'payload', payload,
-                'tenant_id', tenant_id, 'batch_id', batch_id, 'traceparent', traceparent,
-                'outbox', v_outbox) ORDER BY nth) AS facts
+            SELECT jsonb_agg(netra_said(job_id, epoch, seq, tenant_id, batch_id, traceparent, ts,
+                'stage.admitted', stage, payload, v_outbox) ORDER BY nth) AS facts
             FROM told
         ), kept AS (
             INSERT INTO outbox (id, facts) SELECT v_outbox, facts FROM said
@@ -490,7 +487,6 @@ DECLARE
     v_failed text[];
     v_payload jsonb;
     v_end jsonb;
-    v_facts jsonb;
 BEGIN
     SELECT * INTO j FROM jobs WHERE id = (SELECT job_id FROM stages WHERE id = p_stage)
     FOR NO KEY UPDATE;
