@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 import re
 import time
-from contextlib import nullcontext
 from typing import Any
 
 from netra import metrics, tracing
@@ -103,21 +102,21 @@ class Observe:
 
 def _log(scope: Any, endpoint: str, status: int, seconds: float) -> None:
     user = scope.get("user")
-    # With the key's name the line is the audit log's: who did what.
-    with bind(key_name=user.key_name) if user else nullcontext():
-        log.log(
-            logging.DEBUG if endpoint.startswith("/health") else logging.INFO,
-            "%s %s %d %.1f ms",
-            scope["method"],
-            scope["path"],
-            status,
-            seconds * 1000,
-            extra={
-                "tenant_id": user.tenant_id if user else None,
-                "job_id": scope.get("netra_job_id"),
-                "seconds": round(seconds, 6),
-            },
-        )
+    log.log(
+        logging.DEBUG if endpoint.startswith("/health") else logging.INFO,
+        "%s %s %d %.1f ms",
+        scope["method"],
+        scope["path"],
+        status,
+        seconds * 1000,
+        extra={
+            "tenant_id": user.tenant_id if user else None,
+            # With the key's name the line is the audit log's: who did what.
+            "key_name": user.key_name if user else None,
+            "job_id": scope.get("netra_job_id"),
+            "seconds": round(seconds, 6),
+        },
+    )
 
 
 def _describe(span: Span, scope: Any, endpoint: str, status: int) -> None:
