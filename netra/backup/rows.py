@@ -82,9 +82,12 @@ def send(
     client: Client, pg: Connection, destination: Destination, since: datetime, scratch: Path
 ) -> int:
     """Keeps the rows that became visible after `since` and are not kept yet; how many files."""
+    writers = visible_since(pg, since)
+    if not writers:
+        return 0  # and what is kept need not be listed
     kept = {k.writer for table in ALL for k in listed(destination, table.name)}
     sent = 0
-    for writer in visible_since(pg, since):
+    for writer in writers:
         if writer.id not in kept:
             _send_ingest(client, destination, writer, scratch)
             sent += 1
