@@ -12,6 +12,7 @@ import msgspec
 
 from netra.agents.base import Child, Context, FanOut, Inputs, StageResult
 from netra.agents.capacity_planning import recommending, searching, sizing
+from netra.agents.capacity_planning.findings import Findings
 from netra.agents.capacity_planning.fleets import (
     evaluated_json,
     fleet_json,
@@ -32,7 +33,7 @@ from netra.agents.capacity_planning.manifests import (
 )
 from netra.agents.capacity_planning.requests import Requests, read_requests
 from netra.agents.capacity_planning.searching import FIT, WHOLE, Question
-from netra.agents.capacity_planning.section import Findings, chosen_section, infeasible_section
+from netra.agents.capacity_planning.section import chosen_section, infeasible_section
 from netra.agents.profiling.sourced import Sourced, as_json
 from netra.analysis.serving.search.binding import binding
 from netra.analysis.serving.search.evaluation import Evaluation, serve

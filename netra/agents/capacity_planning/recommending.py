@@ -5,12 +5,12 @@ from __future__ import annotations
 import hashlib
 from typing import Any
 
+from netra.agents.capacity_planning.findings import COLUMNS, Findings, fleet_words
 from netra.agents.capacity_planning.fleets import fleet_json, percentiles_ms
 from netra.agents.capacity_planning.hardware import Hardware, priced_gpus, step_times
 from netra.agents.capacity_planning.manifests import kubernetes, vllm_flags
 from netra.agents.capacity_planning.requests import Requests
 from netra.agents.capacity_planning.searching import Question
-from netra.agents.capacity_planning.section import COLUMNS, Findings, fleet_words
 from netra.agents.profiling.sourced import as_json
 from netra.analysis.serving.calibrated import EngineCalibration
 from netra.analysis.serving.known import known_gpu

@@ -1,50 +1,29 @@
-"""What the report says of a fleet: the finding, its figures, a capacity planner's charts."""
+"""What the report says of a fleet: the finding, its figures and tables; its charts beside them."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from netra.agents.capacity_planning.charts import (
+    front_chart,
+    load_chart,
+    occupancy_chart,
+    replicas_chart,
+    schedule_chart,
+)
+from netra.agents.capacity_planning.findings import COLUMNS, Findings, fleet_words, short_name
 from netra.agents.capacity_planning.fleets import limit_name
-from netra.agents.capacity_planning.requests import Requests
 from netra.agents.capacity_planning.sizing import Schedule
-from netra.agents.profiling.sourced import Sourced
 from netra.analysis.serving.search.evaluation import Evaluation
-from netra.analysis.serving.search.fleet_search import Found
-from netra.analysis.serving.search.limits import Limit
-from netra.analysis.serving.search.replica_schedule import WindowNeed
 from netra.analysis.serving.simulator import Occupancy
 from netra.reports.formatting import format_value
 from netra.schemas.figure import Figure
-from netra.schemas.report import Chart, Mark, Section
+from netra.schemas.report import Section
 
-COLUMNS = ("ts", "input_tokens", "output_tokens")
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-#: Points of a line over time.
-_POINTS = 240
-#: Fleets that use more than this share of a limit are left out of a chart.
-_DROWNING = 5.0
 #: From here on a miss is told as a factor: nobody reads a million per cent.
 _TIMES = 10.0
 _NAMES = {"ttft": "time to first token", "tpot": "time per output token", "latency": "latency"}
-
-
-@dataclass(frozen=True, kw_only=True, eq=False)
-class Findings:
-    """What the section is made of."""
-
-    requests: Requests
-    #: Without the margin, and with it.
-    limits: Sequence[Limit]
-    tightened: Sequence[Limit]
-    margin: float
-    model: str
-    found: Found
-    content: Mapping[str, Any]
-    sourced: Sourced
-    method: str
 
 
 def chosen_section(
@@ -59,11 +38,11 @@ def chosen_section(
         figures=tuple(_figures(of, of.found.cheapest)),
         tables=(_front_table(of), _price_table(of)),
         charts=(
-            _front_chart(of, of.found.cheapest),
-            _replicas_chart(of, of.found.cheapest, around),
-            _schedule_chart(of, of.found.cheapest, schedule),
-            _load_chart(of, schedule),
-            _occupancy_chart(of, occupancy),
+            front_chart(of, of.found.cheapest),
+            replicas_chart(of, of.found.cheapest, around),
+            schedule_chart(of, of.found.cheapest, schedule),
+            load_chart(of, schedule),
+            occupancy_chart(of, occupancy),
         ),
     )
 
@@ -75,14 +54,8 @@ def infeasible_section(of: Findings) -> Section:
         title="Serving capacity",
         says=f"No fleet that may be chosen holds the limits for {of.model}. {_nearest(of)}",
         tables=(_front_table(of), _price_table(of)),
-        charts=(_front_chart(of, None),) if of.found.front else (),
+        charts=(front_chart(of, None),) if of.found.front else (),
     )
-
-
-def fleet_words(fleet: Mapping[str, Any]) -> str:
-    """`4 replicas of 2 x h100`."""
-    replicas, per = fleet["replicas"], fleet["parallelism"]["gpus_per_replica"]
-    return f"{replicas} replica{'s' if replicas != 1 else ''} of {per} x {fleet['gpu']}"
 
 
 def missed_words(missed: Mapping[str, Any]) -> str:
@@ -114,7 +87,7 @@ def _says(of: Findings, best: Evaluation) -> str:
     content = of.content
     usd = format_value(best.candidate.usd_per_hour, "USD/h")
     held = ", ".join(
-        f"{_short(limit)} {format_value(1e3 * value, 'ms')}"
+        f"{short_name(limit)} {format_value(1e3 * value, 'ms')}"
         f" of {format_value(1e3 * limit.seconds, 'ms')}"
         for limit, value in zip(of.limits, best.values, strict=True)
     )
@@ -230,196 +203,3 @@ def _price_table(of: Findings) -> dict[str, Any]:
         method="the cheapest offer of each GPU; own rows and parameters go over the list",
         reads=(),
     )
-
-
-def _front_chart(of: Findings, best: Evaluation | None) -> Chart:
-    series: list[dict[str, Any]] = []
-    for i, limit in enumerate(of.limits):
-        series.append(
-            {
-                "name": _short(limit),
-                "x": [e.candidate.usd_per_hour for e in of.found.front],
-                "y": [e.values[i] / limit.seconds for e in of.found.front],
-                # Between two fleets there is none: no line joins them.
-                "style": "dots",
-                "names": [fleet_words(f) for f in of.content["front"]],
-            }
-        )
-    marks = [Mark(axis="y", at=1.0, label="limit")]
-    if of.margin:
-        marks.append(Mark(axis="y", at=1.0 - of.margin, label="limit less margin"))
-    if best:
-        usd = best.candidate.usd_per_hour
-        marks.append(Mark(axis="x", at=usd, label=f"chosen: {format_value(usd, 'USD/h')}"))
-    return Chart(
-        id="capacity-front",
-        title="What a dearer fleet buys",
-        kind="line",
-        x_label="Cost per hour (USD)",
-        y_label="Share of the limit that is used (share)",
-        y_scale="log",
-        series=tuple(series),
-        marks=tuple(marks),
-        caption="Each point is a fleet that no fleet as cheap improves on; below the limit's line"
-        " it holds.",
-    )
-
-
-def _short(limit: Limit) -> str:
-    """`TTFT p95`."""
-    name = limit.metric if limit.metric == "latency" else limit.metric.upper()
-    return f"{name} p{100 * limit.q:g}"
-
-
-def _replicas_chart(of: Findings, best: Evaluation, around: Sequence[Evaluation]) -> Chart:
-    c = best.candidate.configuration
-    # A fleet that drowns would leave no room in the chart for those that do not.
-    shown = [e for e in around if e.stress <= _DROWNING] or around
-    return Chart(
-        id="capacity-replicas",
-        title=f"The limits by replicas of {c.gpus} x {c.gpu}",
-        kind="line",
-        x_label="Replicas",
-        y_label="Share of the limit that is used (share)",
-        y_scale="log",
-        series=tuple(
-            {
-                "name": _short(limit),
-                "x": [e.candidate.replicas for e in shown],
-                "y": [e.values[i] / limit.seconds for e in shown],
-            }
-            for i, limit in enumerate(of.limits)
-        ),
-        marks=(
-            Mark(axis="y", at=1.0, label="limit"),
-            Mark(axis="x", at=float(best.candidate.replicas), label="chosen"),
-        ),
-        caption="GPU and settings of the chosen fleet; what misses a limit by far is left out.",
-    )
-
-
-def _schedule_chart(of: Findings, best: Evaluation, schedule: Schedule) -> Chart:
-    windows = schedule.windows
-    edges = [w.start_s for w in windows] + [windows[-1].end_s]
-    series: list[dict[str, Any]] = [
-        {
-            "name": "needed in each window",
-            "x": _times(of, edges),
-            "y": [w.replicas for w in windows] + [windows[-1].replicas],
-        }
-    ]
-    scaled = schedule.autoscaled
-    if scaled is not None:
-        start = float(of.requests.trace.arrival_s[0])
-        on = scaled.replicas_on
-        keep = [i for i in range(len(on)) if i in (0, len(on) - 1) or on[i] != on[i - 1]]
-        step = max(1, len(keep) // _POINTS)
-        kept = keep[::step]
-        series.append(
-            {
-                "name": "on behind the autoscaler",
-                "x": _times(of, [start + i * scaled.autoscaling.interval_s for i in kept]),
-                "y": [int(on[i]) for i in kept],
-                "style": "dashed",
-            }
-        )
-    unit = "" if of.requests.anchored else " Times are relative: no calendar is claimed."
-    return Chart(
-        id="capacity-schedule",
-        title="Replicas over time",
-        kind="step",
-        x_label=_time_label(of),
-        y_label="Replicas",
-        series=tuple(series),
-        marks=(Mark(axis="y", at=float(best.candidate.replicas), label="chosen, always on"),),
-        caption=f"Windows of {_span_words(schedule.window_s)}, each with the least replicas that"
-        f" hold the limits in it.{_above_words(best, windows)}{unit}",
-    )
-
-
-def _above_words(best: Evaluation, windows: Sequence[WindowNeed]) -> str:
-    """That the chosen fleet holds the limits over the whole trace, and not in each window."""
-    above = sum(w.replicas > best.candidate.replicas or not w.holds for w in windows)
-    if not above:
-        return ""
-    return (
-        f" In {above} of {len(windows)} of them more are needed than the chosen fleet has: its"
-        " percentiles hold over all requests, not over those of each window."
-    )
-
-
-def _load_chart(of: Findings, schedule: Schedule) -> Chart:
-    windows = schedule.windows
-    trace = of.requests.trace
-    last = float(trace.arrival_s[-1])
-    rates = [
-        w.requests / max(min(w.end_s, last) - w.start_s, 1e-9) for w in windows if w.start_s < last
-    ]
-    edges = [w.start_s for w in windows if w.start_s < last]
-    return Chart(
-        id="capacity-load",
-        title="Load over time",
-        kind="step",
-        x_label=_time_label(of),
-        y_label="Requests per second",
-        series=(
-            {
-                "name": "requests per second",
-                "x": _times(of, [*edges, last]),
-                "y": [*rates, rates[-1] if rates else 0.0],
-            },
-        ),
-        caption="Arrivals of the trace in the same windows.",
-    )
-
-
-def _occupancy_chart(of: Findings, occupancy: Occupancy) -> Chart:
-    n = len(occupancy.utilisation)
-    group = max(1, -(-n // _POINTS))
-    start = float(of.requests.trace.arrival_s[0])
-    at = [start + (i + 0.5 * group) * occupancy.bin_s for i in range(0, n, group)]
-
-    def means(values: Any) -> list[float]:
-        return [float(values[i : i + group].mean()) for i in range(0, n, group)]
-
-    return Chart(
-        id="capacity-occupancy",
-        title="How full the chosen fleet is",
-        kind="line",
-        x_label=_time_label(of),
-        y_label="Share in use (share)",
-        series=(
-            {
-                "name": "time with a step running",
-                "x": _times(of, at),
-                "y": means(occupancy.utilisation),
-            },
-            {"name": "KV cache", "x": _times(of, at), "y": means(occupancy.kv)},
-        ),
-        caption="A replica runs a step whenever it has a request: that it always does is no sign"
-        " of overload. A KV cache near full is.",
-    )
-
-
-def _times(of: Findings, seconds: Sequence[float]) -> list[Any]:
-    if of.requests.anchored:
-        start = _EPOCH + timedelta(microseconds=of.requests.start_us)
-        return [(start + timedelta(seconds=s)).isoformat().replace("+00:00", "Z") for s in seconds]
-    per = 3600.0 if _in_hours(of) else 60.0
-    return [s / per for s in seconds]
-
-
-def _in_hours(of: Findings) -> bool:
-    return of.requests.trace.span_s >= 3 * 3600
-
-
-def _time_label(of: Findings) -> str:
-    if of.requests.anchored:
-        return "Time (UTC)"
-    return "Hours from the first request" if _in_hours(of) else "Minutes from the first request"
-
-
-def _span_words(seconds: float) -> str:
-    if seconds >= 3600:
-        return f"{seconds / 3600:g} h"
-    return f"{seconds / 60:.3g} min" if seconds >= 60 else f"{seconds:.3g} s"
