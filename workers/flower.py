@@ -36,6 +36,8 @@ def main() -> None:
     if not user or not password:
         raise SettingsError("Flower needs NETRA_FLOWER_USER and NETRA_FLOWER_PASSWORD")
     _close_open_routes()
+    # Flower asks the broker by itself, and goes by the name of its transport.
+    app.conf.broker_transport = None
     # Read from the environment by Flower itself, so that no process list shows it.
     os.environ["FLOWER_BASIC_AUTH"] = f"{user}:{password}"
     app.start(

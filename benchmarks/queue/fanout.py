@@ -29,7 +29,8 @@ import redis
 from benchmarks import jobs
 from netra.client import JobRequest, Netra
 from netra.embedded.info import StackInfo
-from netra.progress.publish import publish
+from netra.progress.line import Line
+from netra.progress.publish import commands
 from netra.settings import Progress
 
 CLIENTS, BATCHES, RATE, SECONDS = 2000, 20, 21_000.0, 10.0
@@ -87,7 +88,7 @@ class Teller:
 
     def __init__(self, postgres: psycopg.Connection, client: redis.Redis) -> None:
         self.postgres = postgres
-        self.redis = client
+        self.line = Line(client)
 
     def tell(self, jobs: Sequence[str], phase: int, filling: str = "") -> None:
         """Writes a fact of each job in one transaction, then publishes them."""
@@ -96,7 +97,8 @@ class Teller:
             "SELECT netra_fact(id, 'stage.progress', 'noop', %s) FROM unnest(%s::uuid[]) AS id",
             [json.dumps(payload), list(jobs)],
         ).fetchall()
-        publish(self.redis, [fact for (fact,) in rows], Progress())
+        self.line.say(commands([fact for (fact,) in rows], Progress()))
+        self.line.confirm()
 
     def tell_all(self, batches: list[list[str]], phase: int, n: int, per_s: float) -> None:
         """Tells `n` facts of the batches' jobs in turn, at a steady rate: whatever is due."""

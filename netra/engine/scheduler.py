@@ -86,8 +86,7 @@ class Scheduler:
             wait_s = 0.0
             while not self.stop.is_set():
                 match self.round(queue):
-                    case "moved":
-                        # Notifications that came meanwhile are one reason to look, not many.
+                    case "taken back":
                         wait_s = 0.0
                     case "passed over":
                         wait_s = min(max(wait_s * 2, 0.005), self.settings.queue.poll_s)
@@ -103,10 +102,10 @@ class Scheduler:
         if self.beat:
             self.beat()
 
-    def round(self, queue: Queue) -> Literal["moved", "passed over", "idle"]:
+    def round(self, queue: Queue) -> Literal["taken back", "passed over", "idle"]:
         """Admits to every pool, and does the housekeeping that is due."""
         settings = self.settings.queue
-        moved = passed_over = False
+        admitted = passed_over = taken_back = False
         began_ns = time.time_ns()
         for pool in POOLS:
             answer = queue.admit(
@@ -117,24 +116,25 @@ class Scheduler:
                 readmit_s=settings.readmit_s,
             )
             if answer["messages"]:
-                moved = True
                 self.dispatch(pool, answer["messages"])
             elif answer["waiting"]:
                 self.dispatch.renew(pool, answer["waiting"])
             if answer["facts"]:
+                admitted = True
                 _note(pool, answer["facts"], began_ns)
             passed_over |= answer["passed_over"]
             self.outbox.send(answer["facts"])
-        self.outbox.settle(queue, at_least=1 if not moved else 32)
+        # What was admitted is on its way to the workers: their claims come first.
+        self.outbox.settle(queue, at_least=1 if not admitted else 32)
         metrics.SCHEDULER_ROUND_AT.set_to_current_time()
         now = time.monotonic()
         if now - self._reaped_at >= settings.poll_s / 2:
             self._reaped_at = now
-            moved |= self._reap(queue)
+            taken_back = self._reap(queue)
         if self.sweep and now - self._swept_at >= 60:
             self._swept_at = now
             self.sweep(queue.connection)
-        return "moved" if moved else "passed over" if passed_over else "idle"
+        return "taken back" if taken_back else "passed over" if passed_over else "idle"
 
     def _reap(self, queue: Queue) -> bool:
         settings = self.settings.queue

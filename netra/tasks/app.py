@@ -27,6 +27,8 @@ def configured(settings: Settings) -> Celery:
         task_create_missing_queues=True,
         task_serializer="json",
         accept_content=["json"],
+        broker_transport="netra.tasks.broker:Transport",
+        worker_consumer="netra.tasks.consumer:Consumer",
         worker_prefetch_multiplier=1,
         worker_disable_prefetch=True,
         worker_send_task_events=True,
@@ -37,8 +39,6 @@ def configured(settings: Settings) -> Celery:
         broker_connection_retry_on_startup=True,
         broker_connection_max_retries=None,
         broker_transport_options={
-            # Far above any stage's limit: an unacknowledged wake-up must not come twice.
-            "visibility_timeout": 86_400,
             "socket_timeout": 5,
             "socket_connect_timeout": 2,
             "health_check_interval": 10,

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import os
 import signal
+import threading
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
+import redis
 
 from netra.client.api import Netra
 from netra.embedded.info import StackInfo
 from netra.schemas.job import Job, JobRequest
 from netra.settings import load
 from netra.store import postgres
+from netra.tasks.app import configured, queue_name
 from tests.waiting import until
 
 pytestmark = pytest.mark.stack
@@ -86,3 +91,37 @@ def _saved(stack: StackInfo, job: Job) -> int:
             "SELECT checkpoint FROM stages WHERE job_id = %s", [job.id]
         ).fetchone()
     return int(row["checkpoint"] or 0) if row else 0
+
+
+def test_a_worker_that_took_a_wake_up_leaves_nothing_in_redis(
+    stack: StackInfo, netra: Netra
+) -> None:
+    """Kombu would keep it there until it is acknowledged, and give it out again some day."""
+    job = started(netra, sleep_s=100)
+    with redis.Redis.from_url(stack.redis_url) as client:
+        assert client.exists("unacked", "unacked_index") == 0
+        assert client.llen(queue_name("cpu")) == 0
+    netra.jobs.cancel(job.id)
+    assert netra.jobs.wait(job.id, within_s=60).state == "cancelled"
+
+
+def test_who_watches_celery_is_told_of_a_wake_up(stack: StackInfo, netra: Netra) -> None:
+    told: dict[str | None, list[str]] = {}
+
+    def hear(event: dict[str, Any]) -> None:
+        told.setdefault(event.get("uuid"), []).append(event["type"])
+
+    celery = configured(load({**os.environ, **stack.environment}))
+    with celery.connection_for_read() as connection:
+        receiver = celery.events.Receiver(connection, handlers={"*": hear})
+        listening = threading.Thread(target=receiver.capture, kwargs={"wakeup": False})
+        listening.start()
+        try:
+            until(lambda: None in told, "the workers are heard")
+            job = netra.jobs.submit(JobRequest(stages=({"agent": "noop"},)))
+            whole = ["task-received", "task-started", "task-succeeded"]
+            until(lambda: whole in told.values(), lambda: f"a wake-up is told whole: {told}")
+        finally:
+            receiver.should_stop = True
+            listening.join(timeout=10)
+    assert netra.jobs.wait(job.id, within_s=60).state == "succeeded"
