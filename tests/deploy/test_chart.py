@@ -243,16 +243,18 @@ READ_ELSEWHERE = {
 }
 
 
-def test_every_variable_is_a_setting_that_netra_reads() -> None:
+def test_every_variable_is_a_setting_that_netra_reads(proof: Proof) -> None:
     known = {
         f"NETRA_{group.upper()}_{key.upper()}"
         for group in Settings.__struct_fields__
         if group != "environment"
         for key in type(getattr(Settings(), group)).__struct_fields__
     }
+    seen: set[str] = set()
     for name in ALL:
         given = objects.variables(of(name))
         ours = {v for v in given if v.startswith("NETRA_")} - set(CLIENT_VARIABLES)
+        seen |= ours
         for variable in ours - known:
             assert variable in (ROOT / READ_ELSEWHERE[variable]).read_text(), variable
         assert {"DATABASE_URL", "REDIS_URL", "CLICKHOUSE_URL", "JWT_SECRET_KEY"} <= set(given)
@@ -267,6 +269,10 @@ def test_every_variable_is_a_setting_that_netra_reads() -> None:
         assert read.metrics.host == "0.0.0.0"
         assert read.api.allowed_origins[0].startswith("https://app.")
         assert "10.0.0.0/8" in read.api.trusted_proxies
+    proof(
+        f"chart: {len(seen)} variables by the names that Netra reads, loaded as its processes load"
+        f" them, in {len(ALL)} renderings"
+    )
 
 
 def test_secrets_are_only_named() -> None:
@@ -293,7 +299,7 @@ def test_secrets_are_only_named() -> None:
     assert keys == {"database-url", "redis-url", "clickhouse-url", "jwt-secret"}
 
 
-def test_pods_run_the_commands_of_the_embedded_stack() -> None:
+def test_pods_run_the_commands_of_the_embedded_stack(proof: Proof) -> None:
     """The one-machine stack starts its processes by the same command lines."""
     tree = ast.parse(inspect.getsource(processes))
     started = {
@@ -313,3 +319,4 @@ def test_pods_run_the_commands_of_the_embedded_stack() -> None:
     for name, (python, dash, module) in commands.items():
         assert (python, dash) == ("python", "-m")
         assert module in started, f"{name} runs {module}, which the embedded stack does not"
+    proof(f"chart: {len(commands)} pods run the modules that the embedded stack starts")

@@ -156,8 +156,9 @@ def test_the_embedded_stack_runs_the_same_commands(
 
 
 def test_settings_have_the_names_that_the_processes_know(
-    secrets: dict[str, str], services: dict[str, Any], embedded: dict[str, Any]
+    secrets: dict[str, str], services: dict[str, Any], embedded: dict[str, Any], proof: Proof
 ) -> None:
+    seen: set[str] = set()
     images = dockerfile.read(FOLDER / "Dockerfile")
     for name, component in embedded.items():
         service = services[CALLED.get(name, name)]
@@ -169,10 +170,12 @@ def test_settings_have_the_names_that_the_processes_know(
         assert loaded.api.port == settings.Api().port
         wanted = {k: v for k, v in component.env.items() if os.environ.get(k) != v}
         wanted.pop("PYTEST_CURRENT_TEST", None)
+        seen |= wanted.keys() & given.keys()
         assert wanted.keys() - given.keys() == ONLY_EMBEDDED & wanted.keys(), name
         for same in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MALLOC_ARENA_MAX"):
             assert given[same] == component.env[same]
     assert secrets["POSTGRES_PASSWORD"] in services["backend"]["environment"]["DATABASE_URL"]
+    proof(f"compose: {len(seen)} variables by the same names as the embedded stack's")
 
 
 def image_environment(
