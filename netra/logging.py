@@ -10,8 +10,6 @@ import logging
 import os
 import sys
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
 from contextvars import ContextVar
 from datetime import UTC, datetime
 from typing import Any
@@ -30,14 +28,24 @@ CONTEXT = (
 _bound: ContextVar[dict[str, Any] | None] = ContextVar("netra_log_context", default=None)
 
 
-@contextmanager
-def bind(**values: Any) -> Iterator[None]:
+class bind:  # noqa: N801 - used like a function
     """Adds `values` to every line logged inside the block."""
-    token = _bound.set({**(_bound.get() or {}), **values})
-    try:
-        yield
-    finally:
-        _bound.reset(token)
+
+    __slots__ = ("_token", "_values")
+
+    def __init__(self, **values: Any) -> None:
+        self._values = values
+
+    def __enter__(self) -> None:
+        self._token = _bound.set({**(_bound.get() or {}), **self._values})
+
+    def __exit__(self, *error: object) -> None:
+        _bound.reset(self._token)
+
+
+def note(**values: Any) -> None:
+    """Adds `values` to every line logged from here to the end of the block of the last `bind`."""
+    _bound.set({**(_bound.get() or {}), **values})
 
 
 class JsonFormatter(logging.Formatter):

@@ -2,27 +2,24 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import Any
 
-from litestar.datastructures import Headers
-from litestar.enums import ScopeType
-from litestar.middleware import ASGIMiddleware
+from litestar import Request
 
 from netra.api.access import key_in
 from netra.api.services import Services
-from netra.logging import bind
-
-if TYPE_CHECKING:
-    from litestar.types import ASGIApp, Receive, Scope, Send
+from netra.logging import note
 
 
-class Authenticate(ASGIMiddleware):
-    scopes = (ScopeType.HTTP,)
-    exclude_opt_key = "open"
+async def authenticate(request: Request[Any, Any, Any]) -> None:
+    """Goes before every handler, once the route is known (Litestar's `before_request`).
 
-    async def handle(self, scope: Scope, receive: Receive, send: Send, next_app: ASGIApp) -> None:
-        services: Services = scope["litestar_app"].state.services
-        principal = await services.keys.open(key_in(Headers.from_scope(scope)))
-        scope["user"] = principal
-        with bind(tenant_id=principal.tenant_id):
-            await next_app(scope, receive, send)
+    Raises:
+        Unauthorized: there is no key, or it is unknown or revoked.
+    """
+    if request.route_handler.opt.get("open"):
+        return
+    services: Services = request.app.state.services
+    principal = await services.keys.open(key_in(request.headers))
+    request.scope["user"] = principal
+    note(tenant_id=principal.tenant_id)

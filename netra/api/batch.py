@@ -5,13 +5,13 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Annotated, Any
+from typing import Annotated
 
-from litestar import Controller, Request, get, post
+from litestar import Controller, get, post
 from litestar.params import FromPath
 
 from netra.api import examples, paging
-from netra.api.access import Principal
+from netra.api.call import Call
 from netra.api.drafting import Plan, check_workload, plan, same_kind, within
 from netra.api.intake import Entry
 from netra.api.job import draft
@@ -20,7 +20,6 @@ from netra.api.observe import traceparent_of
 from netra.api.services import Served, Services
 from netra.engine.submit import Draft
 from netra.errors import NetraError, NotFound, Problem
-from netra.pipelines.understand import Understood
 from netra.schemas.batch import Batch, BatchAnswer, BatchJob, BatchRequest, BatchResult
 from netra.schemas.job import Job, JobRequest
 from netra.schemas.page import Page
@@ -48,12 +47,11 @@ def plan_all(requests: Sequence[JobRequest], now: datetime) -> list[Plan]:
         InvalidInput: some cannot be planned; names each, as `jobs[i]`.
     """
     plans: list[Plan] = []
-    known: dict[bytes, Understood] = {}
     failed: list[NetraError] = []
     problems: list[Problem] = []
     for i, request in enumerate(requests):
         try:
-            plans.append(plan(request, now, known))
+            plans.append(plan(request, now))
         except NetraError as e:
             failed.append(e)
             problems += within(e, f"jobs[{i}]")
@@ -72,7 +70,7 @@ class BatchController(Controller):
     async def submit(
         self,
         data: Annotated[BatchRequest, examples.BATCH],
-        request: Request[Principal, Any, Any],
+        request: Call,
         services: Served,
     ) -> BatchAnswer:
         """All jobs are taken, or none. Jobs whose key was used before are not submitted again."""
@@ -112,7 +110,7 @@ class BatchController(Controller):
     @get("/", summary="List batches, newest first")
     async def list(
         self,
-        request: Request[Principal, Any, Any],
+        request: Call,
         services: Served,
         limit: paging.Limit = 50,
         cursor: paging.Cursor = None,
@@ -124,16 +122,14 @@ class BatchController(Controller):
         return paging.page(found, limit, lambda batch: batch.id)
 
     @get("/{batch_id:str}", summary="Show a batch: how many jobs are in which state")
-    async def show(
-        self, batch_id: FromPath[str], request: Request[Principal, Any, Any], services: Served
-    ) -> Batch:
+    async def show(self, batch_id: FromPath[str], request: Call, services: Served) -> Batch:
         return await self._shown(batch_id, request, services)
 
     @get("/{batch_id:str}/jobs", summary="List a batch's jobs, newest first")
     async def jobs(
         self,
         batch_id: FromPath[str],
-        request: Request[Principal, Any, Any],
+        request: Call,
         services: Served,
         limit: paging.Limit = 50,
         cursor: paging.Cursor = None,
@@ -151,9 +147,7 @@ class BatchController(Controller):
         return paging.page([linked(job, request) for job in found], limit, lambda job: job.id)
 
     @post("/{batch_id:str}/cancel", status_code=202, summary="Ask all jobs of a batch to stop")
-    async def cancel(
-        self, batch_id: FromPath[str], request: Request[Principal, Any, Any], services: Served
-    ) -> Batch:
+    async def cancel(self, batch_id: FromPath[str], request: Call, services: Served) -> Batch:
         """Jobs that ended stay as they are. Those that run are told first; a large batch takes
         a while, and this answers before it is done."""
         batch = paging.uuid(batch_id, "batch")
@@ -174,7 +168,7 @@ class BatchController(Controller):
     async def results(
         self,
         batch_id: FromPath[str],
-        request: Request[Principal, Any, Any],
+        request: Call,
         services: Served,
         limit: paging.Limit = 50,
         cursor: paging.Cursor = None,
@@ -191,18 +185,14 @@ class BatchController(Controller):
             )
         return paging.page(found, limit, lambda result: result.id)
 
-    async def _there(
-        self, batch_id: str, request: Request[Principal, Any, Any], services: Services
-    ) -> None:
+    async def _there(self, batch_id: str, request: Call, services: Services) -> None:
         """Looks that there is such a batch, without counting its jobs."""
         batch = paging.uuid(batch_id, "batch")
         async with checkout(services.pool) as connection:
             if not await batches.exists(connection, request.user.tenant_id, batch):
                 raise NotFound(f"there is no batch {batch_id}")
 
-    async def _shown(
-        self, batch_id: str, request: Request[Principal, Any, Any], services: Services
-    ) -> Batch:
+    async def _shown(self, batch_id: str, request: Call, services: Services) -> Batch:
         async with checkout(services.pool) as connection:
             found = await batches.show(
                 connection, request.user.tenant_id, paging.uuid(batch_id, "batch")

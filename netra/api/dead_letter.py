@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated
 from uuid import UUID
 
-from litestar import Controller, Request, get, post
+from litestar import Controller, get, post
 from litestar.params import FromPath
 
 from netra.api import examples, paging
-from netra.api.access import Principal
+from netra.api.call import Call
 from netra.api.job import shown
 from netra.api.links import linked
 from netra.api.services import Served
@@ -33,7 +33,7 @@ class DeadLetterController(Controller):
     @get("/", summary="List dead letters, newest first")
     async def list(
         self,
-        request: Request[Principal, Any, Any],
+        request: Call,
         services: Served,
         limit: paging.Limit = 50,
         cursor: paging.Cursor = None,
@@ -48,7 +48,7 @@ class DeadLetterController(Controller):
     async def replay_all(
         self,
         data: Annotated[ReplayRequest, examples.REPLAY],
-        request: Request[Principal, Any, Any],
+        request: Call,
         services: Served,
     ) -> ReplayAnswer:
         """Those of the filter that were not replayed, oldest first. Call again while `more`.
@@ -79,9 +79,7 @@ class DeadLetterController(Controller):
         return ReplayAnswer(jobs=tuple(map(str, jobs)), refused=tuple(refused), more=more)
 
     @post("/{letter_id:str}/replay", status_code=202, summary="Run the letter's job again")
-    async def replay(
-        self, letter_id: FromPath[str], request: Request[Principal, Any, Any], services: Served
-    ) -> Job:
+    async def replay(self, letter_id: FromPath[str], request: Call, services: Served) -> Job:
         """From where it failed, in a new epoch; what succeeded is kept."""
         tenant_id = request.user.tenant_id
         async with checkout(services.pool) as connection:

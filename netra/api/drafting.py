@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime
 
 import msgspec
@@ -16,9 +16,14 @@ from netra.schemas.goal import Goal
 from netra.schemas.job import JobRequest
 from netra.store.workload import Readable
 
+#: What was understood of bodies, by what decides it: many who submit send the same again and again.
+_understood: dict[bytes, Understood] = {}
+#: So many are kept, and only such as are decided by so few bytes.
+_KEPT = 256
+_KEPT_BYTES = 16_384
 
-@dataclass(frozen=True, kw_only=True)
-class Plan:
+
+class Plan(msgspec.Struct, frozen=True, kw_only=True):
     """What a body asks for, understood; the workload is still to be looked up."""
 
     request: JobRequest
@@ -28,34 +33,31 @@ class Plan:
     pipeline: str | None
     #: Agents of the job that read events.
     readers: tuple[str, ...]
-    body_hash: str
+
+    @property
+    def body_hash(self) -> str:
+        """The key names the submission, so it is no part of what is submitted."""
+        return body_hash(msgspec.structs.replace(self.request, idempotency_key=None))
 
 
-def plan(request: JobRequest, now: datetime, known: dict[bytes, Understood] | None = None) -> Plan:
+def plan(request: JobRequest, now: datetime) -> Plan:
     """Reads the goal and plans the stages.
-
-    Args:
-        known: what was understood of bodies before, by what decides it: the jobs of a batch are
-            often alike.
 
     Raises:
         InvalidInput, InvalidGoal: with a Problem for each thing that is wrong.
     """
     _check_deadline(request, now)
-    understood = understand(request) if known is None else _understand(request, known)
-    # The key names the submission, so it is no part of what is submitted.
-    hashed = body_hash(msgspec.structs.replace(request, idempotency_key=None))
+    understood = _understand(request)
     return Plan(
         request=request,
         goal=understood.goal,
         stages=understood.stages,
         pipeline=understood.pipeline,
         readers=understood.readers,
-        body_hash=hashed,
     )
 
 
-def _understand(request: JobRequest, known: dict[bytes, Understood]) -> Understood:
+def _understand(request: JobRequest) -> Understood:
     key = msgspec.json.encode(
         (
             request.goal,
@@ -67,8 +69,12 @@ def _understand(request: JobRequest, known: dict[bytes, Understood]) -> Understo
             request.workload_id is None,
         )
     )
-    if (understood := known.get(key)) is None:
-        understood = known[key] = understand(request)
+    if (understood := _understood.get(key)) is None:
+        understood = understand(request)
+        if len(key) <= _KEPT_BYTES:
+            if len(_understood) >= _KEPT:
+                _understood.clear()
+            _understood[key] = understood
     return understood
 
 

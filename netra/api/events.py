@@ -6,12 +6,14 @@ import asyncio
 from collections.abc import AsyncIterator
 from typing import Annotated, Any
 
-from litestar import Request, Response, get
+from litestar import Response, get
 from litestar.params import FromPath, FromQuery, HeaderParameter
 from litestar.response import Stream
 
 from netra.api import paging
 from netra.api.access import Principal
+from netra.api.answer import Answer
+from netra.api.call import Call
 from netra.api.services import Served, Services
 from netra.errors import InvalidInput, Problem, StoreUnavailable, Unauthorized
 from netra.progress.follow import Ended, Follower, Joined
@@ -31,7 +33,7 @@ def encode(message: Message) -> bytes:
 @get("/jobs/{job_id:str}/events", summary="A job's facts and ticks as they come", tags=["jobs"])
 async def events(
     job_id: FromPath[str],
-    request: Request[Principal, Any, Any],
+    request: Call,
     services: Served,
     last_event_id: FromQuery[str | None] = None,
     header_id: Annotated[str | None, HeaderParameter(name="Last-Event-ID")] = None,
@@ -44,7 +46,7 @@ async def events(
     joined = await follower.follow_job(job, seen.seq if seen else 0, seen.epoch if seen else None)
     if joined.position == joined.head and await _over(services, request.user, job, joined):
         await follower.close()
-        return Response(None, status_code=204)
+        return Answer(None, status_code=204)
     return Stream(
         _stream(follower, joined.head.epoch, services, request.user),
         media_type="text/event-stream",

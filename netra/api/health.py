@@ -11,6 +11,7 @@ from urllib.request import urlopen
 
 from litestar import Response, get
 
+from netra.api.answer import Answer
 from netra.api.services import Served, Services
 from netra.schemas.health import Health, Readiness, StoreHealth
 
@@ -35,7 +36,7 @@ async def ready(services: Served) -> Response[Readiness]:
     stores = dict(zip(checks, answers, strict=True))
     well = all(store.ok for store in stores.values())
     body = Readiness(status="ok" if well else "unavailable", stores=stores)
-    return Response(body, status_code=200 if well else 503)
+    return Answer(body, status_code=200 if well else 503)
 
 
 async def _checked(ask: Callable[[], Awaitable[Any]]) -> StoreHealth:

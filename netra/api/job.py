@@ -6,11 +6,13 @@ from typing import Annotated, Any
 from uuid import UUID
 
 import msgspec
-from litestar import Controller, Request, Response, get, post
+from litestar import Controller, Response, get, post
 from litestar.params import FromPath, HeaderParameter, QueryParameter
 
 from netra.api import examples, paging
 from netra.api.access import Principal
+from netra.api.answer import Answer
+from netra.api.call import Call
 from netra.api.drafting import Plan, check_workload, plan
 from netra.api.links import linked
 from netra.api.observe import note_job, traceparent_of
@@ -63,7 +65,7 @@ def draft(
         deadline=request.deadline,
         batch_id=batch_id,
         idempotency_key=key,
-        body_hash=planned.body_hash,
+        body_hash=None if key is None else planned.body_hash,
         traceparent=trace,
     )
 
@@ -89,7 +91,7 @@ class JobController(Controller):
     async def submit(
         self,
         data: Annotated[JobRequest, examples.JOB],
-        request: Request[Principal, Any, Any],
+        request: Call,
         services: Served,
         idempotency_key: Annotated[
             IdempotencyKey | None, HeaderParameter(name="Idempotency-Key")
@@ -108,7 +110,7 @@ class JobController(Controller):
                 job = _accepted(submitted, planned, workload_id)
         headers = {} if submitted.created else {"Idempotency-Replayed": "true"}
         answer = JobAnswer(job=linked(job, request))
-        return Response(answer, status_code=202, headers={**headers, "Location": answer.job.url})
+        return Answer(answer, status_code=202, headers={**headers, "Location": answer.job.url})
 
     async def _write(
         self, services: Services, principal: Principal, planned: Plan, trace: str, key: str | None
@@ -127,7 +129,7 @@ class JobController(Controller):
     @get("/", summary="List jobs, newest first", opt={OWN_QUERY: True})
     async def list(
         self,
-        request: Request[Principal, Any, Any],
+        request: Call,
         services: Served,
         limit: paging.Limit = 50,
         cursor: paging.Cursor = None,
@@ -145,16 +147,12 @@ class JobController(Controller):
         return paging.page([linked(job, request) for job in found], limit, lambda job: job.id)
 
     @get("/{job_id:str}", summary="Show a job with its stages")
-    async def show(
-        self, job_id: FromPath[str], request: Request[Principal, Any, Any], services: Served
-    ) -> Job:
+    async def show(self, job_id: FromPath[str], request: Call, services: Served) -> Job:
         found = await shown(services, request.user, paging.uuid(job_id, "job"))
         return linked(found, request)
 
     @post("/{job_id:str}/cancel", status_code=202, summary="Ask a job to stop")
-    async def cancel(
-        self, job_id: FromPath[str], request: Request[Principal, Any, Any], services: Served
-    ) -> Job:
+    async def cancel(self, job_id: FromPath[str], request: Call, services: Served) -> Job:
         job = paging.uuid(job_id, "job")
         async with checkout(services.pool) as connection:
             facts = await control.cancel(connection, request.user.tenant_id, job)
@@ -162,9 +160,7 @@ class JobController(Controller):
         return linked(await shown(services, request.user, job), request)
 
     @post("/{job_id:str}/retry", status_code=202, summary="Run a job again from where it failed")
-    async def retry(
-        self, job_id: FromPath[str], request: Request[Principal, Any, Any], services: Served
-    ) -> Job:
+    async def retry(self, job_id: FromPath[str], request: Call, services: Served) -> Job:
         job = paging.uuid(job_id, "job")
         async with checkout(services.pool) as connection:
             facts = await control.retry(connection, request.user.tenant_id, job)
@@ -176,7 +172,7 @@ class JobController(Controller):
         self,
         job_id: FromPath[str],
         data: Annotated[PriorityRequest, examples.PRIORITY],
-        request: Request[Principal, Any, Any],
+        request: Call,
         services: Served,
     ) -> Job:
         """What is ready takes its new place at once; what runs goes on."""
@@ -189,7 +185,7 @@ class JobController(Controller):
     async def facts(
         self,
         job_id: FromPath[str],
-        request: Request[Principal, Any, Any],
+        request: Call,
         services: Served,
         limit: paging.Limit = 50,
         epoch: Annotated[int, QueryParameter(ge=0)] = 0,
@@ -210,14 +206,14 @@ class JobController(Controller):
         following = str(found[limit - 1].position) if len(found) > limit else None
         items = [msgspec.Raw(message.raw) for message in found[:limit]]
         body = msgspec.json.encode({"items": items, "next": following})
-        return Response(body, media_type="application/json")
+        return Answer(body, media_type="application/json")
 
     @get("/{job_id:str}/results/{stage_name:str}", summary="What a finished stage answered")
     async def result(
         self,
         job_id: FromPath[str],
         stage_name: FromPath[str],
-        request: Request[Principal, Any, Any],
+        request: Call,
         services: Served,
     ) -> dict[str, Any]:
         job = paging.uuid(job_id, "job")
@@ -256,7 +252,7 @@ def _position(cursor: str) -> Position:
     return seen
 
 
-def _filter(request: Request[Principal, Any, Any]) -> JobFilter:
+def _filter(request: Call) -> JobFilter:
     """The list's filter.
 
     Raises:

@@ -13,6 +13,7 @@ from litestar import Response, get
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
 
 from netra import metrics_server
+from netra.api.answer import Answer
 from netra.api.services import Served, Services
 from netra.errors import NetraError
 from netra.metrics import DATABASE_POOL
@@ -28,7 +29,7 @@ _POOL_STATS = {"open": "pool_size", "idle": "pool_available", "waiting": "reques
 @get("/metrics", summary="Prometheus metrics", tags=["health"])
 async def show(services: Served) -> Response[Any]:
     """Without PostgreSQL, only what the process counted of itself."""
-    return Response(await text(services), media_type=CONTENT_TYPE_LATEST)
+    return Answer(await text(services), media_type=CONTENT_TYPE_LATEST)
 
 
 async def text(services: Services) -> bytes:

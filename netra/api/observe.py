@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import re
 import time
+from functools import lru_cache
 from typing import Any
 
 from netra import metrics, tracing
@@ -17,6 +18,11 @@ log = logging.getLogger(__name__)
 _GIVEN = re.compile(rb"[A-Za-z0-9._-]{1,64}")
 #: What a request may do; whatever else somebody makes up shares one label.
 _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
+
+
+# Found again by labels that are the same, not made anew: their text is what costs.
+_requests = lru_cache(maxsize=None)(metrics.HTTP_REQUESTS.labels)
+_seconds = lru_cache(maxsize=None)(metrics.HTTP_SECONDS.labels)
 
 
 def traceparent_of(request: Any) -> str:
@@ -64,8 +70,12 @@ class Observe:
             }
             if span.traceparent:
                 context["span_id"] = span.traceparent[36:52]
-            with bind(**context), metrics.ACTIVE_CONNECTIONS.track_inprogress():
-                await self._answer(scope, receive, send, span)
+            metrics.ACTIVE_CONNECTIONS.inc()
+            try:
+                with bind(**context):
+                    await self._answer(scope, receive, send, span)
+            finally:
+                metrics.ACTIVE_CONNECTIONS.dec()
 
     async def _answer(self, scope: Any, receive: Any, send: Any, span: Span) -> None:
         status = 500
@@ -92,9 +102,9 @@ class Observe:
             # Paths that lead nowhere share one label: anyone can make up more.
             endpoint = scope.get("path_template") or "unmatched"
             method = scope["method"] if scope["method"] in _METHODS else "other"
-            metrics.HTTP_REQUESTS.labels(method, endpoint, status).inc()
+            _requests(method, endpoint, status).inc()
             if not stream:
-                metrics.HTTP_SECONDS.labels(method, endpoint).observe(seconds)
+                _seconds(method, endpoint).observe(seconds)
             if tracing.on():
                 _describe(span, scope, endpoint, status)
             _log(scope, endpoint, status, seconds)

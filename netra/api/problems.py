@@ -13,6 +13,7 @@ from litestar.exceptions import HTTPException, ValidationException
 from litestar.exceptions import SerializationException as Undecodable
 from litestar.utils.scope.state import ScopeState
 
+from netra.api.answer import Answer
 from netra.errors import (
     Conflict,
     InvalidInput,
@@ -140,7 +141,7 @@ def respond(request: Request[Any, Any, Any], error: Exception) -> Response[Probl
         known = NetraError("an error of Netra's own; the log has it under the request's id")
     if known.status >= 500:
         log.error("%s %s failed: %s", request.method, request.url.path, error, exc_info=error)
-    answer = Response(
+    answer = Answer(
         details(known, request.scope.get("netra_request_id")),
         status_code=known.status,
         media_type=MEDIA_TYPE,

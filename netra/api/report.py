@@ -5,11 +5,13 @@ from __future__ import annotations
 from typing import Any, Literal
 from uuid import UUID
 
-from litestar import Request, Response, get
+from litestar import Response, get
 from litestar.params import FromPath, FromQuery
 
 from netra.api import paging
 from netra.api.access import Principal
+from netra.api.answer import Answer
+from netra.api.call import Call
 from netra.api.services import Served, Services
 from netra.errors import Conflict, NotFound
 from netra.schemas.job import TERMINAL
@@ -47,7 +49,7 @@ async def _report(services: Services, principal: Principal, job_id: UUID) -> Rep
     return found
 
 
-def _format(request: Request[Principal, Any, Any], asked: Format | None) -> Format:
+def _format(request: Call, asked: Format | None) -> Format:
     """What was asked for by name, else what the caller accepts first, else JSON."""
     if asked is not None:
         return asked
@@ -58,7 +60,7 @@ def _format(request: Request[Principal, Any, Any], asked: Format | None) -> Form
 @get("/jobs/{job_id:str}/report", summary="A job's report", tags=["reports"])
 async def report(
     job_id: FromPath[str],
-    request: Request[Principal, Any, Any],
+    request: Call,
     services: Served,
     format: FromQuery[Format | None] = None,
 ) -> Response[Any]:
@@ -66,29 +68,27 @@ async def report(
     row = await _report(services, request.user, paging.uuid(job_id, "job"))
     chosen = _format(request, format)
     if chosen == "json":
-        return Response(row.content)
+        return Answer(row.content)
     if chosen == "html":
         from netra.reports.html import render_html
 
         page = await services.blocking.run(render_html, row.content)
-        return Response(page, media_type="text/html; charset=utf-8")
+        return Answer(page, media_type="text/html; charset=utf-8")
     from netra.reports.markdown import render_markdown
 
     text = await services.blocking.run(render_markdown, row.content)
-    return Response(text, media_type="text/markdown; charset=utf-8")
+    return Answer(text, media_type="text/markdown; charset=utf-8")
 
 
 @get("/jobs/{job_id:str}/recommendations", summary="A job's recommendations", tags=["reports"])
-async def of_job(
-    job_id: FromPath[str], request: Request[Principal, Any, Any], services: Served
-) -> Page[dict[str, Any]]:
+async def of_job(job_id: FromPath[str], request: Call, services: Served) -> Page[dict[str, Any]]:
     row = await _report(services, request.user, paging.uuid(job_id, "job"))
     return Page(items=tuple(_recommendations(row)))
 
 
 @get("/recommendations", summary="The latest of each workload", tags=["reports"])
 async def latest(
-    request: Request[Principal, Any, Any],
+    request: Call,
     services: Served,
     workload_id: FromQuery[str | None] = None,
 ) -> Page[dict[str, Any]]:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from datetime import date
 from importlib.metadata import version
-from typing import Annotated, Any
+from typing import Annotated
 
-from litestar import Controller, Request, delete, get, put
+from litestar import Controller, delete, get, put
 from litestar.params import FromPath, FromQuery
 
 from netra.api import examples
-from netra.api.access import Principal
+from netra.api.call import Call
 from netra.api.services import Served
 from netra.catalog.prices import PRICE_LIST
 from netra.catalog.supply import check_row
@@ -29,7 +29,7 @@ class SupplyController(Controller):
     @get("/", summary="List the tenant's rows, and the list that holds elsewhere")
     async def list(
         self,
-        request: Request[Principal, Any, Any],
+        request: Call,
         services: Served,
         kind: FromQuery[str | None] = None,
     ) -> Supply:
@@ -46,7 +46,7 @@ class SupplyController(Controller):
         kind: FromPath[str],
         name: FromPath[str],
         data: Annotated[SupplyRequest, examples.SUPPLY],
-        request: Request[Principal, Any, Any],
+        request: Call,
         services: Served,
     ) -> SupplyRow:
         _check_kind(kind)
@@ -60,7 +60,7 @@ class SupplyController(Controller):
         self,
         kind: FromPath[str],
         name: FromPath[str],
-        request: Request[Principal, Any, Any],
+        request: Call,
         services: Served,
         effective_from: FromQuery[date | None] = None,
     ) -> None:

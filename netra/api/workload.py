@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Annotated, Any
+from typing import Annotated
 from uuid import UUID
 
-from litestar import Controller, Request, delete, get, post
+from litestar import Controller, delete, get, post
 from litestar.params import FromPath, FromQuery, QueryParameter
 
 from netra.api import paging
 from netra.api.access import Principal
+from netra.api.call import Call
 from netra.api.services import Served, Services
 from netra.api.spool import Upload, spooled
 from netra.errors import Conflict, InvalidEvents, InvalidInput, NotFound, Problem
@@ -60,7 +61,7 @@ class WorkloadController(Controller):
     @post("/", status_code=201, summary="Create a workload", request_max_body_size=None)
     async def create(
         self,
-        request: Request[Principal, Any, Any],
+        request: Call,
         services: Served,
         name: FromQuery[str],
         format: Format = None,
@@ -96,7 +97,7 @@ class WorkloadController(Controller):
     async def append(
         self,
         ref: FromPath[str],
-        request: Request[Principal, Any, Any],
+        request: Call,
         services: Served,
         format: Format = None,
         start: Start = None,
@@ -116,7 +117,7 @@ class WorkloadController(Controller):
     @get("/", summary="List workloads, newest first")
     async def list(
         self,
-        request: Request[Principal, Any, Any],
+        request: Call,
         services: Served,
         limit: paging.Limit = 50,
         cursor: paging.Cursor = None,
@@ -128,15 +129,11 @@ class WorkloadController(Controller):
         return paging.page(found, limit, lambda workload: workload.id)
 
     @get("/{ref:str}", summary="Show a workload, by id or name")
-    async def show(
-        self, ref: FromPath[str], request: Request[Principal, Any, Any], services: Served
-    ) -> Workload:
+    async def show(self, ref: FromPath[str], request: Call, services: Served) -> Workload:
         return await shown(services, request.user, ref)
 
     @delete("/{ref:str}", summary="Delete a workload and its events")
-    async def delete(
-        self, ref: FromPath[str], request: Request[Principal, Any, Any], services: Served
-    ) -> None:
+    async def delete(self, ref: FromPath[str], request: Call, services: Served) -> None:
         """Not while jobs of it are under way, or an ingest runs. What its jobs found stays."""
         async with checkout(services.pool) as connection, connection.transaction():
             found = await workloads.lock(connection, request.user.tenant_id, ref)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -19,8 +18,7 @@ from netra.store import queue
 from netra.store.postgres import AsyncConnection
 
 
-@dataclass(frozen=True, kw_only=True)
-class Draft:
+class Draft(msgspec.Struct, frozen=True, kw_only=True):
     """A job as it is about to be submitted; validated, but not yet written."""
 
     tenant_id: str
@@ -31,19 +29,18 @@ class Draft:
     #: The ingests whose events every stage reads.
     ingests: Sequence[str] = ()
     #: Parameters by agent name, as given.
-    params: Mapping[str, Mapping[str, Any]] = field(default_factory=dict[str, Mapping[str, Any]])
+    params: Mapping[str, Mapping[str, Any]] = {}
     priority: int = 5
-    labels: Mapping[str, str] = field(default_factory=dict[str, str])
+    labels: Mapping[str, str] = {}
     deadline: datetime | None = None
     batch_id: UUID | None = None
     idempotency_key: str | None = None
-    #: Hash of the body, to refuse the same key with another body.
+    #: Hash of the body, to refuse the same key with another body; None without a key.
     body_hash: str | None = None
     traceparent: str | None = None
 
 
-@dataclass(frozen=True, kw_only=True)
-class Submitted:
+class Submitted(msgspec.Struct, frozen=True, kw_only=True):
     id: UUID
     #: False: the key was used before, and this is the job of that time.
     created: bool

@@ -8,7 +8,7 @@ from uuid import UUID
 
 import pytest
 
-from netra.logging import JsonFormatter, bind
+from netra.logging import JsonFormatter, bind, note
 
 
 def line(message: str = "hello %s", *args: object, exc_info: bool = False) -> dict[str, object]:
@@ -34,6 +34,15 @@ def test_what_is_bound_is_on_the_line_and_gone_after() -> None:
     with bind(job_id="j"), bind(stage="a"):
         assert (line("x")["job_id"], line("x")["stage"]) == ("j", "a")
     assert "job_id" not in line("x")
+
+
+def test_what_is_noted_is_on_the_line_until_the_block_ends() -> None:
+    with bind(stage="a"):
+        with bind(job_id="j"):
+            note(tenant_id="t")
+            assert (line("x")["job_id"], line("x")["tenant_id"]) == ("j", "t")
+        assert "tenant_id" not in line("x")
+        assert line("x")["stage"] == "a"
 
 
 def test_what_a_call_adds_stands_beside_what_is_bound() -> None:

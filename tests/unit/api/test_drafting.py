@@ -6,9 +6,11 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from netra.api import drafting
 from netra.api.drafting import check_workload, plan, same_kind, within
 from netra.errors import Conflict, InvalidGoal, InvalidInput, NotFound, Problem
 from netra.ids import new_id
+from netra.pipelines.understand import Understood
 from netra.schemas.job import JobRequest
 from netra.store.workload import Readable
 
@@ -47,6 +49,29 @@ def test_the_key_is_no_part_of_what_it_names() -> None:
     assert hashed(idempotency_key="a") == hashed(idempotency_key="b") == hashed()
     assert hashed() == hashed(priority=5, labels={})
     assert hashed() != hashed(priority=6)
+
+
+def test_what_decides_alike_is_understood_once() -> None:
+    def stages(**more: object) -> object:
+        return plan(JobRequest(stages=NOOP, **more), NOW).stages  # type: ignore[arg-type]
+
+    assert stages() is stages(priority=9, labels={"a": "b"}, idempotency_key="k")
+    assert stages() is not stages(params={"noop": {"sleep_s": 1.0}})
+    assert (
+        plan(JobRequest(stages=NOOP, goal="Cut cost by 20 %"), NOW).goal
+        != plan(JobRequest(stages=NOOP, goal="Cut cost by 30 %"), NOW).goal
+    )
+
+
+def test_what_was_understood_is_kept_for_few(monkeypatch: pytest.MonkeyPatch) -> None:
+    known: dict[bytes, Understood] = {}
+    monkeypatch.setattr(drafting, "_understood", known)
+    for i in range(600):
+        plan(JobRequest(stages=({"agent": "noop", "name": f"s{i}"},)), NOW)
+    assert 0 < len(known) <= 256
+    known.clear()
+    plan(JobRequest(stages=tuple({"agent": "noop", "name": f"s{i}"} for i in range(900))), NOW)
+    assert not known, "a large body is understood each time"
 
 
 def readable(*, events: int = 1, ingesting: bool = False) -> Readable:
