@@ -1,7 +1,7 @@
 """Where validated jobs enter: one transaction.
 
-Flushing a commit to disk costs far more than a row, so single jobs that arrive while a commit is
-under way share the next one.
+A commit costs far more than a row, so single jobs that arrive together share one, and those that
+arrive while it is under way share the next.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 
 import psycopg
 from psycopg_pool import AsyncConnectionPool
@@ -23,8 +23,12 @@ log = logging.getLogger(__name__)
 
 #: Jobs written by one statement.
 _AT_ONCE = 1000
-#: Commits under way at once.
+#: A second commit begins beside one that has taken so long, seconds: it may wait for a key that a
+#: large batch holds.
+_SLOW_S = 0.02
 _WRITERS = 2
+#: So many wait for nobody else.
+_ENOUGH = 32
 
 _Waiting = tuple[Draft, "asyncio.Future[Submitted]"]
 
@@ -34,6 +38,7 @@ class Intake:
         self.pool = pool
         self._waiting: list[_Waiting] = []
         self._wake = asyncio.Event()
+        self._commit = asyncio.Lock()
         self._writers: list[asyncio.Task[None]] = []
 
     def start(self) -> None:
@@ -66,11 +71,34 @@ class Intake:
     async def _write_forever(self) -> None:
         while True:
             await self._wake.wait()
-            group, self._waiting = self._waiting[:_AT_ONCE], self._waiting[_AT_ONCE:]
-            if not self._waiting:
-                self._wake.clear()
-            if group:
-                await self._write(group)
+            async with self._turn():
+                await self._company()
+                group, self._waiting = self._waiting[:_AT_ONCE], self._waiting[_AT_ONCE:]
+                if not self._waiting:
+                    self._wake.clear()
+                if group:
+                    await self._write(group)
+
+    @asynccontextmanager
+    async def _turn(self) -> AsyncIterator[None]:
+        """One commit at a time, unless one is slow."""
+        held = False
+        with suppress(TimeoutError):
+            async with asyncio.timeout(_SLOW_S):
+                held = await self._commit.acquire()
+        try:
+            yield
+        finally:
+            if held:
+                self._commit.release()
+
+    async def _company(self) -> None:
+        """Waits for those who come at the same time: as long as each turn of the loop brings some.
+        Who comes alone waits for one turn."""
+        seen = 0
+        while seen < len(self._waiting) < _ENOUGH:
+            seen = len(self._waiting)
+            await asyncio.sleep(0)
 
     async def _write(self, group: Sequence[_Waiting]) -> None:
         """Writes a group in one transaction; if that fails for one of it, each in its own."""

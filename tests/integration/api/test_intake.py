@@ -56,6 +56,58 @@ def test_jobs_that_come_at_once_are_each_written_once(
     assert row == {"n": 300}
 
 
+def test_those_who_come_together_share_a_commit(
+    api_settings: Settings, caller: Caller, pg: Connection
+) -> None:
+    async def action(services: Services) -> None:
+        async def after(turns: int) -> None:
+            for _ in range(turns):
+                await asyncio.sleep(0)
+            await services.intake.submit(drafted(caller.tenant))
+
+        await asyncio.gather(*map(after, range(20)))
+
+    on(api_settings, action)
+    row = pg.execute(
+        "SELECT count(*) AS jobs, count(DISTINCT xmin::text) < 4 AS shared FROM jobs"
+        " WHERE tenant_id = %s",
+        [caller.tenant],
+    ).fetchone()
+    assert row == {"jobs": 20, "shared": True}
+
+
+def test_a_commit_that_waits_for_another_holds_up_nobody_else(
+    api_settings: Settings, caller: Caller
+) -> None:
+    async def action(services: Services) -> None:
+        async with services.intake.transaction() as entry:
+            (first,) = await entry.submit([drafted(caller.tenant, key="k")])
+            same = asyncio.create_task(services.intake.submit(drafted(caller.tenant, key="k")))
+            await asyncio.sleep(0.1)
+            async with asyncio.timeout(30):
+                others = [services.intake.submit(drafted(caller.tenant)) for _ in range(3)]
+                assert all(answer.created for answer in await asyncio.gather(*others))
+            assert not same.done()
+        assert (await same).id == first.id
+
+    on(api_settings, action)
+
+
+def test_a_connection_that_the_server_closed_is_not_handed_out(
+    api_settings: Settings, caller: Caller, pg: Connection
+) -> None:
+    async def action(services: Services) -> None:
+        for _ in range(3):
+            await services.intake.submit(drafted(caller.tenant))
+            pg.execute(
+                "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity"
+                " WHERE application_name = 'netra-api' AND pid <> pg_backend_pid()"
+            )
+        assert (await services.intake.submit(drafted(caller.tenant))).created
+
+    on(api_settings, action)
+
+
 def test_a_job_that_cannot_be_written_fails_alone(api_settings: Settings, caller: Caller) -> None:
     async def action(services: Services) -> None:
         drafts = [drafted("no such tenant" if i == 7 else caller.tenant) for i in range(20)]
