@@ -13,3 +13,11 @@ def batch_channel(tenant_id: str, batch_id: str) -> str:
 
 def job_stream(tenant_id: str, job_id: str) -> str:
     return f"netra:{tenant_id}:facts:{job_id}"
+
+
+def field(nth: int) -> str:
+    """The name of a fact in an entry of a job's stream, which has those of one transaction.
+
+    The first has the name that the release before looks for; it reads PostgreSQL for the others.
+    """
+    return f"fact{nth}" if nth else "fact"

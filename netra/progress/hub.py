@@ -17,7 +17,7 @@ from netra.errors import NetraError
 from netra.progress.background import end
 from netra.progress.broadcast import Broadcast, BroadcastLost
 from netra.progress.follow import Follower
-from netra.progress.message import Position, read
+from netra.progress.message import Position, read_all
 from netra.progress.replay import Recent, Record
 from netra.settings import Progress
 
@@ -149,8 +149,7 @@ class Hub:
             self._check_now.set()
 
     def _fan_out(self, channel: str, content: bytes) -> None:
-        message = read(content)
-        if message is not None:
+        for message in read_all(content):
             for follower, batch_id in self._listeners.get(channel, {}).items():
                 follower.offer(message, batch_id)
 

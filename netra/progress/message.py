@@ -70,7 +70,7 @@ _decode = msgspec.json.Decoder(_Head).decode
 
 
 def read(raw: bytes) -> Message | None:
-    """The message in what came over a channel; None if it is neither fact nor tick."""
+    """The message in a line; None if it is neither fact nor tick."""
     try:
         head = _decode(raw)
     except msgspec.DecodeError:
@@ -78,3 +78,8 @@ def read(raw: bytes) -> Message | None:
     if head.type not in ("fact", "tick"):
         return None
     return Message(head.type, head.job_id, head.epoch, head.seq, head.kind, head.stage, raw)
+
+
+def read_all(content: bytes) -> list[Message]:
+    """The messages in what came over a channel, one a line."""
+    return [message for line in content.split(b"\n") if (message := read(line)) is not None]

@@ -15,7 +15,7 @@ import msgspec
 from redis.exceptions import RedisError
 
 from netra import tracing
-from netra.progress.channels import batch_channel, job_channel, job_stream
+from netra.progress.channels import batch_channel, field, job_channel, job_stream
 from netra.settings import Progress
 from netra.store.queue import FactMessage
 
@@ -38,20 +38,34 @@ def public(fact: FactMessage) -> bytes:
 
 
 def commands(facts: Sequence[FactMessage], settings: Progress) -> list[tuple[Any, ...]]:
-    """What Redis is told of facts: the end of each job's stream, and who listens."""
+    """What Redis is told of facts: the end of each job's stream, and who listens.
+
+    What one transaction told of a job is one entry, and one message a line each; so is what it
+    told of a batch. A message is worth more of Redis's time than the fact in it.
+    """
     told: list[tuple[Any, ...]] = []
+    jobs: dict[tuple[str, str], list[bytes]] = {}
+    batches: dict[tuple[str, str], list[bytes]] = {}
+    #: Facts of the job itself are its first ones and its last one.
+    lives: set[tuple[str, str]] = set()
     for fact in facts:
-        tenant, job, batch = fact["tenant_id"], fact["job_id"], fact["batch_id"]
+        tenant, batch = fact["tenant_id"], fact["batch_id"]
+        job = (tenant, fact["job_id"])
         message = public(fact)
-        stream = job_stream(tenant, job)
-        length = settings.stream_length
-        told.append(("XADD", stream, "MAXLEN", "~", length, "*", "fact", message))
-        # Facts of the job itself are its first ones and its last one.
+        jobs.setdefault(job, []).append(message)
         if fact["stage"] is None:
-            told.append(("EXPIRE", stream, settings.stream_life_s))
-        told.append(("PUBLISH", job_channel(tenant, job), message))
+            lives.add(job)
         if batch:
-            told.append(("PUBLISH", batch_channel(tenant, batch), message))
+            batches.setdefault((tenant, batch), []).append(message)
+    for job, messages in jobs.items():
+        stream = job_stream(*job)
+        entry = [word for i, message in enumerate(messages) for word in (field(i), message)]
+        told.append(("XADD", stream, "MAXLEN", "~", settings.stream_length, "*", *entry))
+        if job in lives:
+            told.append(("EXPIRE", stream, settings.stream_life_s))
+        told.append(("PUBLISH", job_channel(*job), b"\n".join(messages)))
+    for batch, messages in batches.items():
+        told.append(("PUBLISH", batch_channel(*batch), b"\n".join(messages)))
     return told
 
 

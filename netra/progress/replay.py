@@ -118,9 +118,9 @@ class StreamRecent:
             return None
         found: dict[Position, Message] = {}
         for _, fields in entries or ():
-            message = read(fields[b"fact"])
-            if message is not None and seen < message.position <= head:
-                found[message.position] = message
+            for message in map(read, fields.values()):
+                if message is not None and seen < message.position <= head:
+                    found[message.position] = message
         wanted = [Position(head.epoch, seq) for seq in range(seen.seq + 1, head.seq + 1)]
         if any(position not in found for position in wanted):
             return None

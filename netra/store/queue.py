@@ -16,6 +16,7 @@ import psycopg
 from psycopg.types.json import Jsonb
 
 from netra.errors import LeaseLost
+from netra.store.functions import Functions
 from netra.store.postgres import AsyncConnection, Connection, unavailable
 
 #: A fact as clients are sent it, and as it stands in the database.
@@ -55,14 +56,13 @@ class Queue:
 
     def __init__(self, connection: Connection) -> None:
         self.connection = connection
+        self._functions = Functions(connection)
 
     def _call(self, function: str, *args: Any) -> Any:
-        marks = ", ".join(["%s"] * len(args))
-        statement = f"SELECT {function}({marks}) AS r".encode()
         with unavailable():
             for attempt in range(_DEADLOCKS + 1):
                 try:
-                    row = self.connection.execute(statement, args).fetchone()
+                    return self._functions.call(function, args)
                 except psycopg.errors.DeadlockDetected:
                     if attempt == _DEADLOCKS:
                         raise
@@ -70,8 +70,6 @@ class Queue:
                     if e.sqlstate == _LEASE_LOST:
                         raise LeaseLost(str(e).splitlines()[0]) from e
                     raise
-                else:
-                    return row["r"] if row else None
         raise AssertionError("unreachable")
 
     # --- workers

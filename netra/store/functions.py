@@ -1,0 +1,78 @@
+"""Calls of functions that answer with JSON, by libpq itself.
+
+A worker that completes a stage spends more time in the layers that make a statement, a cursor and
+a row of any kind than PostgreSQL's protocol asks for. What is called here is one kind: scalars,
+arrays of ids and JSON in, one JSON value out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+from uuid import UUID
+
+import msgspec
+import psycopg
+from psycopg import pq
+from psycopg.types.json import Jsonb
+
+from netra.store.postgres import Connection
+
+_encode = msgspec.json.Encoder().encode
+_decode = msgspec.json.Decoder().decode
+
+
+class Functions:
+    """Functions as one connection in autocommit calls them; each is prepared once."""
+
+    def __init__(self, connection: Connection) -> None:
+        self.connection = connection
+        self._prepared: set[bytes] = set()
+
+    def call(self, function: str, args: Sequence[Any]) -> Any:
+        """The function's JSON, decoded; None for NULL.
+
+        Raises:
+            psycopg.Error: as a cursor would; OperationalError without a state if the connection
+                broke.
+        """
+        name = b"%b/%d" % (function.encode(), len(args))
+        with self.connection.lock:
+            pgconn = self.connection.pgconn
+            if name not in self._prepared:
+                marks = b", ".join(b"$%d" % (i + 1) for i in range(len(args)))
+                query = b"SELECT %b(%b)" % (function.encode(), marks)
+                self._answer(pgconn.prepare(name, query))
+                self._prepared.add(name)
+            answer = self._answer(pgconn.exec_prepared(name, [parameter(arg) for arg in args]))
+        value = answer.get_value(0, 0)
+        # A function that answers nothing has an empty text.
+        return _decode(value) if value else None
+
+    def _answer(self, result: pq.abc.PGresult) -> pq.abc.PGresult:
+        if result.status in (pq.ExecStatus.TUPLES_OK, pq.ExecStatus.COMMAND_OK):
+            return result
+        if self.connection.pgconn.status == pq.ConnStatus.BAD:
+            raise psycopg.OperationalError("the connection is lost")
+        raise psycopg.errors.error_from_result(result)
+
+
+def parameter(value: Any) -> bytes | None:
+    """A parameter in PostgreSQL's text format."""
+    match value:
+        case None:
+            return None
+        case str():
+            if "\0" in value:
+                raise psycopg.DataError("text cannot hold a NUL")
+            return value.encode()
+        case Jsonb():
+            return _encode(value.obj)
+        case bool():
+            return b"t" if value else b"f"
+        case int() | float() | UUID():
+            return str(value).encode()
+        case list():
+            return b"{%b}" % b",".join(str(one).encode() for one in value)
+        case _:
+            raise TypeError(f"no parameter: {type(value).__name__}")

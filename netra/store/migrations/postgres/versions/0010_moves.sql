@@ -1,0 +1,253 @@
+-- What a transaction changes of stages and jobs, in one statement, however many stages it completes
+-- and claims: a statement costs PostgreSQL as much as the few rows that it writes. ADR 0017.
+--
+-- Functions that the release before calls keep their names and arguments.
+
+-- Completes stages and begins others: `p_done` is [{"stage", "fence", "content", "tables", "seconds"}]
+-- ("seconds" is how long it ran; null: since it was claimed), `p_begin` are admitted stages. All or
+-- none. The caller holds the locks of their jobs, has set what plans are made with, and looks first.
+--
+-- Within a job the facts are numbered in the order: stages that have ended, the job's end or its
+-- start, stages that begin.
+CREATE FUNCTION netra_move(p_done jsonb, p_begin uuid[], p_pool text, p_worker uuid, p_pid int,
+    p_lease_s float8) RETURNS jsonb LANGUAGE plpgsql AS $$
+DECLARE
+    v_now timestamptz := clock_timestamp();
+    v_outbox bigint := nextval('outbox_id_seq');
+    v_ended int;
+    v_freed bool;
+    v_left int;
+    v_few int := greatest(16, 8 * cardinality(p_begin));
+    v_facts jsonb;
+    v_claims jsonb;
+BEGIN
+    WITH ended AS (
+        UPDATE stages s SET state = 'succeeded', finished_at = v_now, lease_until = NULL,
+            error = NULL, checkpoint = NULL
+        FROM jsonb_to_recordset(p_done) AS d(
+            stage uuid, fence bigint, content jsonb, tables jsonb, seconds float8)
+        WHERE s.id = d.stage AND s.fence = d.fence AND s.state = 'running'
+        RETURNING s.id, s.tenant_id, s.job_id, s.name, s.agent, s.attempt, d.content, d.tables,
+            round(coalesce(d.seconds, extract(epoch FROM v_now - s.started_at))::numeric, 3)
+                AS seconds
+    ), kept AS (
+        INSERT INTO stage_results (stage_id, tenant_id, job_id, agent, attempt, content, tables)
+        SELECT id, tenant_id, job_id, agent, attempt, content, tables FROM ended
+        ON CONFLICT (stage_id) DO UPDATE SET attempt = excluded.attempt,
+            content = excluded.content, tables = excluded.tables, created_at = now()
+    ), lessened AS (
+        SELECT e.job_id, j.stop_reason, j.stages_left = e.n AS over
+        FROM (SELECT job_id, count(*) AS n FROM ended GROUP BY job_id) e
+        JOIN jobs j ON j.id = e.job_id
+    ), fate AS (
+        -- This statement still sees as running what it ends: nothing else is left of the job.
+        SELECT l.job_id, f.failed, CASE WHEN f.succeeded THEN 'succeeded'
+            WHEN l.stop_reason = 'cancelled' AND f.failed IS NULL THEN 'cancelled'
+            ELSE 'failed' END AS state
+        FROM lessened l CROSS JOIN LATERAL (
+            SELECT array_agg(name ORDER BY position) FILTER (WHERE state = 'failed') AS failed,
+                bool_and(state IN ('succeeded', 'running')) AS succeeded
+            FROM stages WHERE job_id = l.job_id) f
+        WHERE l.over
+    ), freed AS (
+        UPDATE stages w SET pending = w.pending - f.n,
+            state = CASE WHEN w.pending = f.n THEN 'ready' ELSE w.state END,
+            ready_at = CASE WHEN w.pending = f.n THEN v_now END
+        FROM (SELECT b.id, count(*) AS n FROM lessened l
+            JOIN ended e ON e.job_id = l.job_id
+            JOIN stages b ON b.job_id = l.job_id AND e.name = ANY(b.after)
+            WHERE NOT l.over AND b.state = 'blocked' GROUP BY b.id) f
+        WHERE w.id = f.id
+        RETURNING w.id
+    ), begun AS (
+        UPDATE stages s SET state = 'running', fence = s.fence + 1, worker_id = p_worker,
+            worker_pid = p_pid, started_at = v_now, finished_at = NULL,
+            lease_until = v_now + make_interval(secs => p_lease_s)
+        FROM unnest(p_begin) WITH ORDINALITY AS c(id, nth) WHERE s.id = c.id
+        RETURNING s.id, s.job_id, s.tenant_id, s.name, s.agent, s.pool, s.params, s.after,
+            s.attempt, s.fence, s.limit_s, s.checkpoint, c.nth
+    ), moved AS (
+        UPDATE jobs j SET stages_left = j.stages_left - t.ended,
+            seq = j.seq + t.ended + t.begun + (f.state IS NOT NULL)::int
+                + (t.begun > 0 AND j.state = 'queued')::int,
+            state = CASE WHEN f.state IS NOT NULL THEN f.state WHEN t.begun > 0 THEN 'running'
+                ELSE j.state END,
+            started_at = CASE WHEN t.begun > 0 AND j.state = 'queued' THEN v_now
+                ELSE j.started_at END,
+            finished_at = CASE WHEN f.state IS NOT NULL THEN v_now ELSE j.finished_at END
+        FROM (SELECT job_id, count(*) FILTER (WHERE over) AS ended,
+                count(*) FILTER (WHERE NOT over) AS begun
+            FROM (SELECT job_id, true AS over FROM ended
+                UNION ALL SELECT job_id, false FROM begun) b GROUP BY job_id) t
+        LEFT JOIN fate f ON f.job_id = t.job_id
+        WHERE j.id = t.job_id
+        RETURNING j.id, j.epoch, old.seq AS before, j.tenant_id, j.batch_id, j.traceparent,
+            j.stop_reason, j.workload_id, j.ingests, j.goal, j.params, f.state AS fate, f.failed,
+            t.begun > 0 AND old.state = 'queued' AS is_first
+    ), told AS (
+        SELECT m.id, m.epoch, m.tenant_id, m.batch_id, m.traceparent, t.kind, t.stage, t.payload,
+            m.before + row_number() OVER (PARTITION BY m.id ORDER BY t.place, t.nth) AS seq
+        FROM (
+            SELECT job_id, 1 AS place, 0::bigint AS nth, 'stage.succeeded' AS kind, name AS stage,
+                jsonb_build_object('attempt', attempt, 'seconds', seconds) AS payload
+            FROM ended
+            UNION ALL
+            SELECT id, 2, 0, 'job.' || fate, NULL, jsonb_strip_nulls(jsonb_build_object(
+                'failed_stages', to_jsonb(failed), 'reason', stop_reason))
+            FROM moved WHERE fate IS NOT NULL
+            UNION ALL
+            SELECT id, 3, 0, 'job.started', NULL, '{}' FROM moved WHERE is_first
+            UNION ALL
+            SELECT job_id, 4, nth, 'stage.started', name,
+                jsonb_build_object('attempt', attempt, 'worker', p_worker)
+            FROM begun) t
+        JOIN moved m ON m.id = t.job_id
+    ), written AS (
+        INSERT INTO facts (job_id, epoch, seq, tenant_id, batch_id, ts, kind, stage, payload,
+            published)
+        SELECT id, epoch, seq, tenant_id, batch_id, v_now, kind, stage, payload, true FROM told
+    ), said AS (
+        SELECT jsonb_agg(netra_said(id, epoch, seq, tenant_id, batch_id, traceparent, v_now, kind,
+            stage, payload, v_outbox)) AS facts
+        FROM told
+    ), unsent AS (
+        INSERT INTO outbox (id, facts) SELECT v_outbox, facts FROM said WHERE facts IS NOT NULL
+    )
+    SELECT (SELECT coalesce(facts, '[]') FROM said),
+        (SELECT coalesce(jsonb_agg(jsonb_build_object(
+            'stage_id', b.id, 'job_id', m.id, 'tenant_id', b.tenant_id,
+            'workload_id', m.workload_id, 'batch_id', m.batch_id, 'name', b.name,
+            'agent', b.agent, 'pool', b.pool, 'params', b.params, 'after', to_jsonb(b.after),
+            'ingests', to_jsonb(m.ingests), 'attempt', b.attempt, 'fence', b.fence,
+            'epoch', m.epoch, 'limit_s', b.limit_s, 'checkpoint', b.checkpoint, 'goal', m.goal,
+            'job_params', m.params, 'traceparent', m.traceparent) ORDER BY b.nth), '[]')
+        FROM begun b JOIN moved m ON m.id = b.job_id),
+        (SELECT count(*) FROM ended), EXISTS (SELECT 1 FROM freed),
+        -- Those that begin are still seen as admitted.
+        (SELECT count(*) FROM (SELECT 1 FROM stages WHERE pool = p_pool AND state = 'admitted'
+            LIMIT v_few + cardinality(p_begin)) s) - cardinality(p_begin)
+    INTO v_facts, v_claims, v_ended, v_freed, v_left;
+
+    IF v_ended < jsonb_array_length(p_done) THEN
+        RAISE EXCEPTION '%', (
+            SELECT string_agg(format('stage %s is no longer held with token %s', d.stage, d.fence),
+                '; ')
+            FROM jsonb_to_recordset(p_done) AS d(stage uuid, fence bigint)
+            WHERE NOT EXISTS (SELECT 1 FROM stages
+                WHERE id = d.stage AND fence = d.fence AND finished_at = v_now))
+            USING ERRCODE = 'NT001';
+    END IF;
+    -- The next ones are admitted while these run: said once, when few are left.
+    IF v_freed OR v_left < v_few AND v_left + cardinality(p_begin) >= v_few THEN
+        PERFORM pg_notify('netra_wake', '');
+    END IF;
+    RETURN jsonb_build_object('facts', v_facts, 'claims', v_claims);
+END $$;
+
+-- Completes stages that a worker's process holds, all or none, and claims the next of its pool
+-- (none if `p_most` is 0): whose turn it is, and if that is short up to `p_most` short ones; one that
+-- was tried before comes alone, so that it can harm no other. `p_done` as in netra_move; `p_fan_out`
+-- belongs to the only one. `p_sent` of the outbox were sent since the last call.
+CREATE OR REPLACE FUNCTION netra_finish(p_done jsonb, p_fan_out jsonb, p_pool text, p_worker uuid,
+    p_pid int, p_lease_s float8, p_most int, p_sent bigint[]) RETURNS jsonb LANGUAGE plpgsql
+SET plan_cache_mode = force_generic_plan SET enable_seqscan = off SET enable_bitmapscan = off
+SET enable_hashjoin = off SET enable_mergejoin = off SET enable_material = off AS $$
+DECLARE
+    v_done stages;
+    v_more int;
+    v_tenant text;
+    v_stage uuid;
+    v_easy bool;
+    v_begin uuid[] := '{}';
+    v_moved jsonb;
+    v_next jsonb;
+BEGIN
+    IF p_sent <> '{}' THEN
+        DELETE FROM outbox WHERE id = ANY(p_sent);
+    END IF;
+    IF p_done <> '[]' THEN
+        -- In the order in which running jobs of a batch are stopped, so that neither waits for the
+        -- other.
+        PERFORM 1 FROM jobs WHERE id = ANY(ARRAY(
+            SELECT job_id FROM stages WHERE id = ANY(ARRAY(
+                SELECT (one->>'stage')::uuid FROM jsonb_array_elements(p_done) AS one))))
+        ORDER BY id DESC FOR NO KEY UPDATE;
+    END IF;
+    IF p_fan_out IS NOT NULL THEN
+        SELECT * INTO v_done FROM stages WHERE id = (p_done->0->>'stage')::uuid
+            AND fence = (p_done->0->>'fence')::bigint AND state = 'running';
+        IF FOUND THEN
+            v_more := netra_fan_out(v_done, (
+                SELECT stop_reason FROM jobs WHERE id = v_done.job_id), p_fan_out);
+            UPDATE jobs SET stages_left = stages_left + v_more WHERE id = v_done.job_id;
+        END IF;
+    END IF;
+
+    IF p_most > 0 THEN
+        -- All that waits is mostly one tenant's.
+        SELECT s.id, s.tenant_id, s.short AND s.attempt = 1 INTO v_stage, v_tenant, v_easy
+        FROM stages s JOIN jobs j ON j.id = s.job_id
+        WHERE s.pool = p_pool AND s.state = 'admitted'
+            AND s.tenant_id = (SELECT min(tenant_id) FROM stages
+                WHERE pool = p_pool AND state = 'admitted')
+            AND s.tenant_id = (SELECT max(tenant_id) FROM stages
+                WHERE pool = p_pool AND state = 'admitted')
+        ORDER BY netra_turn(s.ready_at, s.priority) LIMIT 1
+        FOR NO KEY UPDATE OF j, s SKIP LOCKED;
+        IF FOUND THEN
+            v_begin := ARRAY[v_stage];
+            IF v_easy AND p_most > 1 THEN
+                SELECT v_begin || array_agg(id) INTO v_begin FROM (
+                    SELECT s.id FROM stages s JOIN jobs j ON j.id = s.job_id
+                    WHERE s.pool = p_pool AND s.state = 'admitted' AND s.tenant_id = v_tenant
+                        AND s.short AND s.attempt = 1 AND s.id <> v_stage
+                    ORDER BY netra_turn(s.ready_at, s.priority) LIMIT p_most - 1
+                    FOR NO KEY UPDATE OF j, s SKIP LOCKED) others;
+            END IF;
+        END IF;
+    END IF;
+    v_moved := netra_move(p_done, v_begin, p_pool, p_worker, p_pid, p_lease_s);
+
+    IF p_most > 0 AND v_begin = '{}' THEN
+        -- Several tenants: whose turn it is changes with what has begun and ended.
+        FOR v_nth IN 1..p_most LOOP
+            v_stage := netra_pick(p_pool);
+            EXIT WHEN v_stage IS NULL;
+            SELECT short AND attempt = 1 INTO v_easy FROM stages WHERE id = v_stage;
+            -- It stays admitted, and is the next one's.
+            EXIT WHEN v_nth > 1 AND NOT v_easy;
+            v_next := netra_move('[]', ARRAY[v_stage], p_pool, p_worker, p_pid, p_lease_s);
+            v_moved := jsonb_build_object('facts', (v_moved->'facts') || (v_next->'facts'),
+                'claims', (v_moved->'claims') || (v_next->'claims'));
+            EXIT WHEN NOT v_easy;
+        END LOOP;
+    END IF;
+    IF p_done <> '[]' AND v_moved->'claims' = '[]' THEN
+        PERFORM pg_notify('netra_wake', '');
+    END IF;
+    RETURN v_moved;
+END $$;
+
+-- Claims the stage whose turn it is, and if it is short up to `p_most` short ones. NULL: there is none.
+DROP FUNCTION netra_claim_some;
+CREATE FUNCTION netra_claim_some(p_pool text, p_worker uuid, p_pid int, p_lease_s float8,
+    p_most int) RETURNS jsonb LANGUAGE plpgsql AS $$
+DECLARE
+    v_moved jsonb := netra_finish('[]', NULL, p_pool, p_worker, p_pid, p_lease_s, p_most, '{}');
+BEGIN
+    RETURN CASE WHEN v_moved->'claims' <> '[]' THEN v_moved END;
+END $$;
+
+-- What the release before calls, by way of the above.
+CREATE OR REPLACE FUNCTION netra_start(p_stage uuid, p_worker uuid, p_pid int, p_lease_s float8)
+RETURNS jsonb LANGUAGE plpgsql
+SET plan_cache_mode = force_generic_plan SET enable_seqscan = off SET enable_bitmapscan = off
+SET enable_hashjoin = off SET enable_mergejoin = off SET enable_material = off AS $$
+DECLARE
+    v_moved jsonb := netra_move('[]', ARRAY[p_stage], (SELECT pool FROM stages WHERE id = p_stage),
+        p_worker, p_pid, p_lease_s);
+BEGIN
+    RETURN jsonb_build_object('facts', v_moved->'facts', 'claim', v_moved->'claims'->0);
+END $$;
+
+DROP FUNCTION netra_begin, netra_done;
