@@ -55,7 +55,7 @@ class Line:
         """
         try:
             while self._expected:
-                read = self._connection._sock.recv(_READ_BYTES)  # noqa: SLF001
+                read = self._connection._sock.recv(_READ_BYTES)
                 if not read:
                     raise RedisConnectionError("the server closed the connection")
                 self._expected -= self._answers.count(read)
@@ -81,7 +81,7 @@ class Line:
 
 
 class Answers:
-    """Counts answers in what is read of a RESP2 connection: numbers, words, and strings of one line.
+    """Counts answers in what is read of a RESP2 connection: numbers, words, strings of one line.
 
     These are all that PUBLISH, XADD and EXPIRE are answered with.
     """

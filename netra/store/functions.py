@@ -44,7 +44,9 @@ class Functions:
                 query = b"SELECT %b(%b)" % (function.encode(), marks)
                 self._answer(pgconn.prepare(name, query))
                 self._prepared.add(name)
-            answer = self._answer(pgconn.exec_prepared(name, [parameter(arg) for arg in args]))
+            # Its type has no place for NULL, though PostgreSQL's protocol has, and so has libpq.
+            values: Any = [parameter(arg) for arg in args]
+            answer = self._answer(pgconn.exec_prepared(name, values))
         value = answer.get_value(0, 0)
         # A function that answers nothing has an empty text.
         return _decode(value) if value else None

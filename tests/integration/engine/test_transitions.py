@@ -268,6 +268,68 @@ def test_strays_are_handed_back(bench: Bench) -> None:
     assert bench.stages(job) == {"a": "running", "b": "ready"}
 
 
+def test_jobs_that_end_together_end_each_in_its_own_way(bench: Bench) -> None:
+    """One statement completes the last running stages of four jobs, and a middle one of a fifth."""
+    short = {"short": True}
+    fine, broken, stopped, late = (
+        bench.submit({"name": "a", **short}, {"name": "b", "after": after, **short})
+        for after in ([], [], ["a"], [])
+    )
+    middle = bench.submit(
+        {"name": "a", **short}, {"name": "b", **short}, {"name": "c", "after": ["a", "b"], **short}
+    )
+    bench.slots(9)
+    bench.admit()
+    claims = {(c.job_id, c.name): c for c in bench.claims(most=16)}
+    assert len(claims) == 9
+    bench.fail(claims.pop((broken, "b")), retry=False)
+    bench.stop(stopped)
+    bench.stop(late)
+    bench.keep(
+        bench.queue.finish(
+            [
+                Done(stage=claim.stage_id, fence=claim.fence, content={"of": name}, tables=[])
+                for (_, name), claim in claims.items()
+            ]
+        )
+    )
+    assert [bench.job(job)["state"] for job in (fine, broken, stopped, late, middle)] == [
+        *("succeeded", "failed", "cancelled", "succeeded", "running"),
+    ]
+    assert bench.stages(middle) == {"a": "succeeded", "b": "succeeded", "c": "ready"}
+    *ended, last = bench.kinds(fine)[-3:]
+    assert (sorted(ended), last) == (["stage.succeeded a", "stage.succeeded b"], "job.succeeded")
+    payloads = {fact["job_id"]: fact["payload"] for fact in bench.facts if fact["stage"] is None}
+    assert payloads[str(broken)] == {"failed_stages": ["b"]}
+    assert payloads[str(stopped)] == payloads[str(late)] == {"reason": "cancelled"}
+    left = bench.queue.connection.execute("SELECT sum(stages_left) AS n FROM jobs").fetchone()
+    assert left == {"n": 1}
+
+
+def test_a_stale_token_among_several_completes_none(bench: Bench) -> None:
+    jobs = [bench.submit({"name": "a", "short": True}) for _ in range(2)]
+    bench.slots(2)
+    bench.admit()
+    held = [
+        Done(stage=claim.stage_id, fence=claim.fence + nth, content={}, tables=[])
+        for nth, claim in enumerate(bench.claims(most=2))
+    ]
+    with pytest.raises(LeaseLost, match=f"^stage {held[1].stage} is no longer held with token 2$"):
+        bench.queue.finish(held)
+    assert [bench.stages(job) for job in jobs] == [{"a": "running"}] * 2
+
+
+def test_a_stage_that_was_tried_before_is_claimed_alone(bench: Bench) -> None:
+    for _ in range(3):
+        bench.submit({"name": "a", "short": True})
+    bench.slots(3)
+    bench.admit()
+    first, *_ = bench.claims(most=1)
+    bench.keep(bench.queue.release(first.stage_id, first.fence, 0, "handed back"))
+    bench.admit()
+    assert [len(bench.claims(most=8)) for _ in range(3)] == [1, 2, 0]
+
+
 @pytest.mark.parametrize("most", [1, 5])
 def test_many_workers_complete_each_stage_once(bench: Bench, most: int) -> None:
     """Four connections claim and complete at once, while a fifth admits and reaps."""

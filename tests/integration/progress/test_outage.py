@@ -216,6 +216,11 @@ def test_the_stream_is_believed_only_when_it_is_whole(
         found = await recent.between("default", job, first, head)
         assert found is not None
         assert [m.seq for m in found] == list(range(2, head.seq + 1))
+        # An entry holds what one transaction told.
+        valkey.client.delete(job_stream("default", job))
+        for together in ([facts[0]], [facts[1], facts[2]], [facts[3]]):
+            publish(valkey.client, together, progress_settings.progress)
+        assert await recent.between("default", job, first, head) == found
         # Another tenant's stream, another epoch, a server that is away.
         assert await recent.between("other", job, Position(1, 1), head) is None
         assert await recent.between("default", job, Position(1, 1), Position(2, 1)) is None

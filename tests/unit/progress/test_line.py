@@ -13,7 +13,10 @@ ANSWERS = b"$15\r\n1764115200000-0\r\n:1\r\n:0\r\n+OK\r\n$-1\r\n"
 
 
 def test_commands_are_packed_as_the_client_packs_them() -> None:
-    commands = [("XADD", "a:ü", "MAXLEN", "~", 1000, "*", "fact", b'{"a": "\xc3\xbc"}\r\n'), ("PING",)]
+    commands = [
+        ("XADD", "a:ü", "MAXLEN", "~", 1000, "*", "fact", b'{"a": "\xc3\xbc"}\r\n'),
+        ("PING",),
+    ]
     assert packed(commands) == b"".join(Connection().pack_commands(commands))
 
 

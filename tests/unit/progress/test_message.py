@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from netra.progress.message import Position, read
+from netra.progress.message import Position, read, read_all
 
 
 def test_positions_sort_by_epoch_and_are_written_as_they_are_read() -> None:
@@ -31,3 +31,9 @@ def test_a_message_keeps_the_text_that_is_sent_on() -> None:
     assert message is not None
     assert message.raw == raw
     assert message.position == (1, 2)
+
+
+def test_what_comes_over_a_channel_is_a_message_a_line() -> None:
+    lines = [b'{"type":"fact","job_id":"j","epoch":1,"seq":%d}' % seq for seq in (2, 3)]
+    assert [m.seq for m in read_all(b"\n".join(lines))] == [2, 3]
+    assert [m.raw for m in read_all(b"\n".join([lines[0], b"", b"{"]))] == [lines[0]]

@@ -1,4 +1,4 @@
-"""Stages are completed and claimed by one statement, however many they are."""
+"""Stages are completed and claimed by fewer statements; several together by one."""
 
 from netra.store.migrations.scripts import restore, run, run_file
 
@@ -14,6 +14,6 @@ def upgrade() -> None:
 
 def downgrade() -> None:
     run("DROP FUNCTION netra_claim_some;")
-    for name in ("netra_begin", "netra_done", "netra_claim_some", "netra_finish", "netra_start"):
+    for name in ("netra_begin", "netra_done", "netra_claim_some", "netra_finish"):
         restore(name, _BEFORE)
     run("DROP FUNCTION netra_move;")

@@ -1,23 +1,150 @@
--- What a transaction changes of stages and jobs, in one statement, however many stages it completes
--- and claims: a statement costs PostgreSQL as much as the few rows that it writes. ADR 0017.
+-- What a stage costs: what a transaction changes of several stages is one statement, however many it
+-- completes and claims; what it changes of one takes fewer statements than it did. ADR 0017.
 --
 -- Functions that the release before calls keep their names and arguments.
 
--- Completes stages and begins others: `p_done` is [{"stage", "fence", "content", "tables", "seconds"}]
--- ("seconds" is how long it ran; null: since it was claimed), `p_begin` are admitted stages. All or
--- none. The caller holds the locks of their jobs, has set what plans are made with, and looks first.
+-- Completes a stage; `p_seconds` is how long it ran (NULL: since it was claimed).
+CREATE OR REPLACE FUNCTION netra_done(p_stage uuid, p_fence bigint, p_content jsonb, p_tables jsonb,
+    p_seconds float8, p_fan_out jsonb, p_outbox bigint) RETURNS jsonb LANGUAGE plpgsql AS $$
+DECLARE
+    s record;
+    j record;
+    v_whole stages;
+    v_now timestamptz := clock_timestamp();
+    v_state text;
+    v_failed text[];
+    v_payload jsonb;
+    v_end jsonb;
+BEGIN
+    -- What all else has come to may be older than the lock; but if it succeeded, it did.
+    SELECT k.id, epoch, seq, tenant_id, batch_id, traceparent, stages_left, stop_reason,
+        NOT EXISTS (SELECT 1 FROM stages WHERE job_id = k.id AND id <> p_stage
+            AND state <> 'succeeded') AS succeeded
+    INTO j FROM jobs k WHERE k.id = (SELECT job_id FROM stages WHERE id = p_stage)
+    FOR NO KEY UPDATE;
+    UPDATE stages SET state = 'succeeded', finished_at = v_now, lease_until = NULL, error = NULL,
+        checkpoint = NULL
+    WHERE id = p_stage AND fence = p_fence AND state = 'running' 
+    RETURNING id, tenant_id, job_id, name, agent, attempt, started_at INTO s;
+    IF NOT FOUND THEN
+        RAISE EXCEPTION 'stage % is no longer held with token %', p_stage, p_fence
+            USING ERRCODE = 'NT001';
+    END IF;
+    INSERT INTO stage_results (stage_id, tenant_id, job_id, agent, attempt, content, tables)
+    VALUES (s.id, s.tenant_id, s.job_id, s.agent, s.attempt, p_content, p_tables)
+    ON CONFLICT (stage_id) DO UPDATE SET attempt = excluded.attempt, content = excluded.content,
+        tables = excluded.tables, created_at = now();
+    v_payload := jsonb_build_object('attempt', s.attempt, 'seconds', round(coalesce(p_seconds,
+        extract(epoch FROM v_now - s.started_at))::numeric, 3));
+    IF p_fan_out IS NOT NULL THEN
+        SELECT * INTO v_whole FROM stages WHERE id = p_stage;
+        j.stages_left := j.stages_left + netra_fan_out(v_whole, j.stop_reason, p_fan_out);
+    END IF;
+    IF j.stages_left > 1 THEN
+        UPDATE jobs SET stages_left = j.stages_left - 1, seq = seq + 1 WHERE id = j.id;
+        INSERT INTO facts (job_id, epoch, seq, tenant_id, batch_id, ts, kind, stage, payload,
+            published)
+        VALUES (j.id, j.epoch, j.seq + 1, j.tenant_id, j.batch_id, v_now, 'stage.succeeded',
+            s.name, v_payload, true);
+        UPDATE stages SET pending = pending - 1,
+            state = CASE WHEN pending = 1 THEN 'ready' ELSE state END,
+            ready_at = CASE WHEN pending = 1 THEN v_now END
+        WHERE job_id = s.job_id AND s.name = ANY(after) AND state = 'blocked';
+        IF FOUND THEN
+            PERFORM pg_notify('netra_wake', '');
+        END IF;
+        RETURN jsonb_build_array(netra_said(j.id, j.epoch, j.seq + 1, j.tenant_id, j.batch_id,
+            j.traceparent, v_now, 'stage.succeeded', s.name, v_payload, p_outbox));
+    END IF;
+
+    IF j.succeeded THEN
+        v_state := 'succeeded';
+    ELSE
+        SELECT array_agg(name ORDER BY position) FILTER (WHERE state = 'failed'),
+            CASE WHEN bool_and(state = 'succeeded') THEN 'succeeded'
+                WHEN j.stop_reason = 'cancelled' AND NOT bool_or(state = 'failed') THEN 'cancelled'
+                ELSE 'failed' END
+        INTO v_failed, v_state FROM stages WHERE job_id = s.job_id;
+    END IF;
+    v_end := jsonb_strip_nulls(jsonb_build_object(
+        'failed_stages', to_jsonb(v_failed), 'reason', j.stop_reason));
+    UPDATE jobs SET stages_left = 0, seq = j.seq + 2, state = v_state,
+        finished_at = v_now WHERE id = j.id;
+    INSERT INTO facts (job_id, epoch, seq, tenant_id, batch_id, ts, kind, stage, payload, published)
+    VALUES (j.id, j.epoch, j.seq + 1, j.tenant_id, j.batch_id, v_now, 'stage.succeeded', s.name,
+            v_payload, true),
+        (j.id, j.epoch, j.seq + 2, j.tenant_id, j.batch_id, v_now, 'job.' || v_state, NULL, v_end,
+            true);
+    RETURN jsonb_build_array(
+        netra_said(j.id, j.epoch, j.seq + 1, j.tenant_id, j.batch_id, j.traceparent, v_now,
+            'stage.succeeded', s.name, v_payload, p_outbox),
+        netra_said(j.id, j.epoch, j.seq + 2, j.tenant_id, j.batch_id, j.traceparent, v_now,
+            'job.' || v_state, NULL, v_end, p_outbox));
+END $$;
+
+-- Gives an admitted stage to a worker; the caller holds the job's lock.
+CREATE OR REPLACE FUNCTION netra_begin(p_stage uuid, p_worker uuid, p_pid int, p_lease_s float8,
+    p_outbox bigint) RETURNS jsonb LANGUAGE plpgsql AS $$
+DECLARE
+    s record;
+    j record;
+    v_now timestamptz := clock_timestamp();
+    v_payload jsonb;
+    v_facts jsonb;
+BEGIN
+    UPDATE stages SET state = 'running', fence = fence + 1, worker_id = p_worker,
+        worker_pid = p_pid, started_at = v_now, finished_at = NULL,
+        lease_until = v_now + make_interval(secs => p_lease_s)
+    WHERE id = p_stage
+    RETURNING id, job_id, tenant_id, name, agent, pool, params, after, attempt, fence, limit_s,
+        checkpoint INTO s;
+    UPDATE jobs SET state = 'running',
+        started_at = CASE WHEN state = 'queued' THEN v_now ELSE started_at END,
+        seq = seq + CASE WHEN state = 'queued' THEN 2 ELSE 1 END
+    WHERE id = s.job_id RETURNING jobs.id, jobs.epoch, jobs.seq, jobs.tenant_id,
+        jobs.batch_id, jobs.traceparent, jobs.workload_id, jobs.ingests, jobs.goal, jobs.params,
+        old.state = 'queued' AS is_first INTO j;
+    v_payload := jsonb_build_object('attempt', s.attempt, 'worker', p_worker);
+    v_facts := jsonb_build_array(netra_said(j.id, j.epoch, j.seq, j.tenant_id, j.batch_id,
+        j.traceparent, v_now, 'stage.started', s.name, v_payload, p_outbox));
+    IF j.is_first THEN
+        INSERT INTO facts (job_id, epoch, seq, tenant_id, batch_id, ts, kind, stage, payload,
+            published)
+        VALUES (j.id, j.epoch, j.seq - 1, j.tenant_id, j.batch_id, v_now, 'job.started', NULL,
+                '{}', true),
+            (j.id, j.epoch, j.seq, j.tenant_id, j.batch_id, v_now, 'stage.started', s.name,
+                v_payload, true);
+        v_facts := netra_said(j.id, j.epoch, j.seq - 1, j.tenant_id, j.batch_id,
+            j.traceparent, v_now, 'job.started', NULL, '{}', p_outbox) || v_facts;
+    ELSE
+        INSERT INTO facts (job_id, epoch, seq, tenant_id, batch_id, ts, kind, stage, payload,
+            published)
+        VALUES (j.id, j.epoch, j.seq, j.tenant_id, j.batch_id, v_now, 'stage.started', s.name,
+            v_payload, true);
+    END IF;
+    RETURN jsonb_build_object('facts', v_facts, 'claim', jsonb_build_object(
+        'stage_id', s.id, 'job_id', j.id, 'tenant_id', s.tenant_id, 'workload_id', j.workload_id,
+        'batch_id', j.batch_id, 'name', s.name, 'agent', s.agent, 'pool', s.pool,
+        'params', s.params, 'after', to_jsonb(s.after), 'ingests', to_jsonb(j.ingests),
+        'attempt', s.attempt, 'fence', s.fence, 'epoch', j.epoch, 'limit_s', s.limit_s,
+        'checkpoint', s.checkpoint, 'goal', j.goal, 'job_params', j.params,
+        'traceparent', j.traceparent));
+END $$;
+
+-- Completes stages and begins others, all or none: `p_done` is [{"stage", "fence", "content", "tables",
+-- "seconds"}], `p_begin` are admitted stages. The caller holds the locks of their jobs, and has set what
+-- plans are made with. One statement for everything costs more than the small ones above where there
+-- is one stage, and half as much where there are eight.
 --
 -- Within a job the facts are numbered in the order: stages that have ended, the job's end or its
 -- start, stages that begin.
-CREATE FUNCTION netra_move(p_done jsonb, p_begin uuid[], p_pool text, p_worker uuid, p_pid int,
-    p_lease_s float8) RETURNS jsonb LANGUAGE plpgsql AS $$
+CREATE FUNCTION netra_move(p_done jsonb, p_begin uuid[], p_worker uuid, p_pid int,
+    p_lease_s float8, p_outbox bigint) RETURNS jsonb LANGUAGE plpgsql
+SET enable_hashjoin = off SET enable_mergejoin = off SET enable_material = off AS $$
 DECLARE
     v_now timestamptz := clock_timestamp();
-    v_outbox bigint := nextval('outbox_id_seq');
     v_ended int;
     v_freed bool;
-    v_left int;
-    v_few int := greatest(16, 8 * cardinality(p_begin));
     v_facts jsonb;
     v_claims jsonb;
 BEGIN
@@ -108,10 +235,8 @@ BEGIN
         SELECT id, epoch, seq, tenant_id, batch_id, v_now, kind, stage, payload, true FROM told
     ), said AS (
         SELECT jsonb_agg(netra_said(id, epoch, seq, tenant_id, batch_id, traceparent, v_now, kind,
-            stage, payload, v_outbox)) AS facts
+            stage, payload, p_outbox)) AS facts
         FROM told
-    ), unsent AS (
-        INSERT INTO outbox (id, facts) SELECT v_outbox, facts FROM said WHERE facts IS NOT NULL
     )
     SELECT (SELECT coalesce(facts, '[]') FROM said),
         (SELECT coalesce(jsonb_agg(jsonb_build_object(
@@ -122,11 +247,8 @@ BEGIN
             'epoch', m.epoch, 'limit_s', b.limit_s, 'checkpoint', b.checkpoint, 'goal', m.goal,
             'job_params', m.params, 'traceparent', m.traceparent) ORDER BY b.nth), '[]')
         FROM begun b JOIN moved m ON m.id = b.job_id),
-        (SELECT count(*) FROM ended), EXISTS (SELECT 1 FROM freed),
-        -- Those that begin are still seen as admitted.
-        (SELECT count(*) FROM (SELECT 1 FROM stages WHERE pool = p_pool AND state = 'admitted'
-            LIMIT v_few + cardinality(p_begin)) s) - cardinality(p_begin)
-    INTO v_facts, v_claims, v_ended, v_freed, v_left;
+        (SELECT count(*) FROM ended), EXISTS (SELECT 1 FROM freed)
+    INTO v_facts, v_claims, v_ended, v_freed;
 
     IF v_ended < jsonb_array_length(p_done) THEN
         RAISE EXCEPTION '%', (
@@ -137,8 +259,7 @@ BEGIN
                 WHERE id = d.stage AND fence = d.fence AND finished_at = v_now))
             USING ERRCODE = 'NT001';
     END IF;
-    -- The next ones are admitted while these run: said once, when few are left.
-    IF v_freed OR v_left < v_few AND v_left + cardinality(p_begin) >= v_few THEN
+    IF v_freed THEN
         PERFORM pg_notify('netra_wake', '');
     END IF;
     RETURN jsonb_build_object('facts', v_facts, 'claims', v_claims);
@@ -150,42 +271,41 @@ END $$;
 -- belongs to the only one. `p_sent` of the outbox were sent since the last call.
 CREATE OR REPLACE FUNCTION netra_finish(p_done jsonb, p_fan_out jsonb, p_pool text, p_worker uuid,
     p_pid int, p_lease_s float8, p_most int, p_sent bigint[]) RETURNS jsonb LANGUAGE plpgsql
-SET plan_cache_mode = force_generic_plan SET enable_seqscan = off SET enable_bitmapscan = off
-SET enable_hashjoin = off SET enable_mergejoin = off SET enable_material = off AS $$
+SET plan_cache_mode = force_generic_plan SET enable_seqscan = off SET enable_bitmapscan = off AS $$
 DECLARE
-    v_done stages;
-    v_more int;
+    v_outbox bigint := nextval('outbox_id_seq');
+    v_many bool := jsonb_array_length(p_done) > 1;
     v_tenant text;
     v_stage uuid;
     v_easy bool;
     v_begin uuid[] := '{}';
-    v_moved jsonb;
+    v_few int := 16;
+    v_left int;
+    v_facts jsonb := '[]';
+    v_claims jsonb := '[]';
     v_next jsonb;
 BEGIN
     IF p_sent <> '{}' THEN
         DELETE FROM outbox WHERE id = ANY(p_sent);
     END IF;
-    IF p_done <> '[]' THEN
+    IF v_many THEN
         -- In the order in which running jobs of a batch are stopped, so that neither waits for the
         -- other.
         PERFORM 1 FROM jobs WHERE id = ANY(ARRAY(
             SELECT job_id FROM stages WHERE id = ANY(ARRAY(
                 SELECT (one->>'stage')::uuid FROM jsonb_array_elements(p_done) AS one))))
         ORDER BY id DESC FOR NO KEY UPDATE;
-    END IF;
-    IF p_fan_out IS NOT NULL THEN
-        SELECT * INTO v_done FROM stages WHERE id = (p_done->0->>'stage')::uuid
-            AND fence = (p_done->0->>'fence')::bigint AND state = 'running';
-        IF FOUND THEN
-            v_more := netra_fan_out(v_done, (
-                SELECT stop_reason FROM jobs WHERE id = v_done.job_id), p_fan_out);
-            UPDATE jobs SET stages_left = stages_left + v_more WHERE id = v_done.job_id;
-        END IF;
+    ELSIF p_done <> '[]' THEN
+        v_facts := netra_done((p_done->0->>'stage')::uuid, (p_done->0->>'fence')::bigint,
+            p_done->0->'content', p_done->0->'tables', (p_done->0->>'seconds')::float8, p_fan_out,
+            v_outbox);
     END IF;
 
     IF p_most > 0 THEN
         -- All that waits is mostly one tenant's.
-        SELECT s.id, s.tenant_id, s.short AND s.attempt = 1 INTO v_stage, v_tenant, v_easy
+        SELECT s.id, s.tenant_id, s.short AND s.attempt = 1, (SELECT count(*) FROM (
+            SELECT 1 FROM stages WHERE pool = p_pool AND state = 'admitted' LIMIT v_few + 1) c)
+        INTO v_stage, v_tenant, v_easy, v_left
         FROM stages s JOIN jobs j ON j.id = s.job_id
         WHERE s.pool = p_pool AND s.state = 'admitted'
             AND s.tenant_id = (SELECT min(tenant_id) FROM stages
@@ -197,57 +317,64 @@ BEGIN
         IF FOUND THEN
             v_begin := ARRAY[v_stage];
             IF v_easy AND p_most > 1 THEN
-                SELECT v_begin || array_agg(id) INTO v_begin FROM (
+                v_few := 8 * p_most;
+                SELECT v_begin || array_agg(id), (SELECT count(*) FROM (
+                    SELECT 1 FROM stages WHERE pool = p_pool AND state = 'admitted'
+                    LIMIT v_few + p_most) c)
+                INTO v_begin, v_left FROM (
                     SELECT s.id FROM stages s JOIN jobs j ON j.id = s.job_id
                     WHERE s.pool = p_pool AND s.state = 'admitted' AND s.tenant_id = v_tenant
                         AND s.short AND s.attempt = 1 AND s.id <> v_stage
                     ORDER BY netra_turn(s.ready_at, s.priority) LIMIT p_most - 1
                     FOR NO KEY UPDATE OF j, s SKIP LOCKED) others;
             END IF;
+            v_left := v_left - cardinality(v_begin);
         END IF;
     END IF;
-    v_moved := netra_move(p_done, v_begin, p_pool, p_worker, p_pid, p_lease_s);
-
+    IF v_many OR cardinality(v_begin) > 1 THEN
+        v_next := netra_move(CASE WHEN v_many THEN p_done ELSE '[]' END, v_begin, p_worker, p_pid,
+            p_lease_s, v_outbox);
+        v_facts := v_facts || (v_next->'facts');
+        v_claims := v_next->'claims';
+    ELSIF v_begin <> '{}' THEN
+        v_next := netra_begin(v_stage, p_worker, p_pid, p_lease_s, v_outbox);
+        v_facts := v_facts || (v_next->'facts');
+        v_claims := jsonb_build_array(v_next->'claim');
+    END IF;
     IF p_most > 0 AND v_begin = '{}' THEN
-        -- Several tenants: whose turn it is changes with what has begun and ended.
+        -- Several tenants: whose turn it is changes with each that begins.
         FOR v_nth IN 1..p_most LOOP
             v_stage := netra_pick(p_pool);
             EXIT WHEN v_stage IS NULL;
             SELECT short AND attempt = 1 INTO v_easy FROM stages WHERE id = v_stage;
             -- It stays admitted, and is the next one's.
             EXIT WHEN v_nth > 1 AND NOT v_easy;
-            v_next := netra_move('[]', ARRAY[v_stage], p_pool, p_worker, p_pid, p_lease_s);
-            v_moved := jsonb_build_object('facts', (v_moved->'facts') || (v_next->'facts'),
-                'claims', (v_moved->'claims') || (v_next->'claims'));
+            v_next := netra_begin(v_stage, p_worker, p_pid, p_lease_s, v_outbox);
+            v_begin := v_begin || v_stage;
+            v_facts := v_facts || (v_next->'facts');
+            v_claims := v_claims || (v_next->'claim');
             EXIT WHEN NOT v_easy;
         END LOOP;
+        SELECT count(*) INTO v_left FROM (SELECT 1 FROM stages
+            WHERE pool = p_pool AND state = 'admitted' LIMIT v_few) c;
     END IF;
-    IF p_done <> '[]' AND v_moved->'claims' = '[]' THEN
+    -- The next ones are admitted while these run: said once, when few are left. And when nothing is.
+    IF v_left < v_few AND v_left + cardinality(v_begin) >= v_few
+        OR v_begin = '{}' AND p_done <> '[]' THEN
         PERFORM pg_notify('netra_wake', '');
     END IF;
-    RETURN v_moved;
+    IF v_facts <> '[]' THEN
+        INSERT INTO outbox (id, facts) VALUES (v_outbox, v_facts);
+    END IF;
+    RETURN jsonb_build_object('facts', v_facts, 'claims', v_claims);
 END $$;
 
--- Claims the stage whose turn it is, and if it is short up to `p_most` short ones. NULL: there is none.
+-- Claims the next as netra_finish does. NULL: there is none.
 DROP FUNCTION netra_claim_some;
 CREATE FUNCTION netra_claim_some(p_pool text, p_worker uuid, p_pid int, p_lease_s float8,
     p_most int) RETURNS jsonb LANGUAGE plpgsql AS $$
 DECLARE
-    v_moved jsonb := netra_finish('[]', NULL, p_pool, p_worker, p_pid, p_lease_s, p_most, '{}');
+    v_next jsonb := netra_finish('[]', NULL, p_pool, p_worker, p_pid, p_lease_s, p_most, '{}');
 BEGIN
-    RETURN CASE WHEN v_moved->'claims' <> '[]' THEN v_moved END;
+    RETURN CASE WHEN v_next->'claims' <> '[]' THEN v_next END;
 END $$;
-
--- What the release before calls, by way of the above.
-CREATE OR REPLACE FUNCTION netra_start(p_stage uuid, p_worker uuid, p_pid int, p_lease_s float8)
-RETURNS jsonb LANGUAGE plpgsql
-SET plan_cache_mode = force_generic_plan SET enable_seqscan = off SET enable_bitmapscan = off
-SET enable_hashjoin = off SET enable_mergejoin = off SET enable_material = off AS $$
-DECLARE
-    v_moved jsonb := netra_move('[]', ARRAY[p_stage], (SELECT pool FROM stages WHERE id = p_stage),
-        p_worker, p_pid, p_lease_s);
-BEGIN
-    RETURN jsonb_build_object('facts', v_moved->'facts', 'claim', v_moved->'claims'->0);
-END $$;
-
-DROP FUNCTION netra_begin, netra_done;
