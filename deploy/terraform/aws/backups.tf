@@ -215,12 +215,18 @@ resource "aws_s3_bucket_logging" "backups" {
 }
 
 # Over TLS or not at all.
-data "aws_iam_policy_document" "backups" {
+data "aws_iam_policy_document" "tls_only" {
+  for_each = {
+    backups = aws_s3_bucket.backups.arn
+    copy    = aws_s3_bucket.copy.arn
+    logs    = aws_s3_bucket.logs.arn
+  }
+
   statement {
     sid       = "TlsOnly"
     effect    = "Deny"
     actions   = ["s3:*"]
-    resources = [aws_s3_bucket.backups.arn, "${aws_s3_bucket.backups.arn}/*"]
+    resources = [each.value, "${each.value}/*"]
 
     principals {
       type        = "*"
@@ -237,11 +243,20 @@ data "aws_iam_policy_document" "backups" {
 
 resource "aws_s3_bucket_policy" "backups" {
   bucket = aws_s3_bucket.backups.id
-  policy = data.aws_iam_policy_document.backups.json
+  policy = data.aws_iam_policy_document.tls_only["backups"].json
+}
+
+resource "aws_s3_bucket_policy" "copy" {
+  provider = aws.copy
+
+  bucket = aws_s3_bucket.copy.id
+  policy = data.aws_iam_policy_document.tls_only["copy"].json
 }
 
 # What the load balancer, CloudTrail and S3 may write.
 data "aws_iam_policy_document" "logs" {
+  source_policy_documents = [data.aws_iam_policy_document.tls_only["logs"].json]
+
   statement {
     sid       = "LoadBalancer"
     actions   = ["s3:PutObject"]
