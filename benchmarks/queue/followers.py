@@ -182,16 +182,17 @@ class Crowd:
 
     async def open(self, batches: list[str], n: int, stalls: bool) -> None:
         """Opens clients, each with a ticket, and waits until they know where the batches stand."""
-        tickets = Client(self.url, self.key, "/api/v1/tickets")
-        await tickets.open()
         for first in range(0, n, _AT_ONCE):
+            # While the clients before were waited for, the server would have closed it.
+            tickets = Client(self.url, self.key, "/api/v1/tickets")
+            await tickets.open()
             some = []
             for _ in range(first, min(n, first + _AT_ONCE)):
                 ticket = json.loads(await tickets.post(b"", accept=201))["ticket"]
                 some.append(await self._connect(ticket, batches, stalls))
+            tickets.close()
             await asyncio.gather(*(follower.ready for follower in some))
             self.followers += some
-        tickets.close()
 
     async def _connect(self, ticket: str, batches: list[str], stalls: bool) -> Follower:
         loop = asyncio.get_running_loop()
