@@ -74,8 +74,8 @@ class Context(Protocol):
 
     #: What the last `checkpoint` of an earlier attempt saved, or None.
     restored: Any
-    #: The seed for everything random in this stage: the same for the same agent, parameters and
-    #: events, whatever the job and the attempt.
+    #: The seed for everything random in this stage: the same for the same agent and parameters,
+    #: whatever the job, the attempt and the installation (`agents.seeding`).
     seed: int
     #: Where large arrays live: `numpy`, `cupy` or `torch`.
     array_namespace: Any

@@ -11,10 +11,12 @@ from threading import Timer
 from typing import TYPE_CHECKING, Any
 
 import click
+import msgspec
 from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
 from netra.agents.base import Inputs, QuietContext, WorkloadInfo
 from netra.agents.loading import load_agent
+from netra.agents.seeding import seed_of
 from netra.catalog import agents
 from netra.catalog.supply import SupplyCatalog
 from netra.cli import output
@@ -71,6 +73,8 @@ def analyze(
     with _waiting(f"reading {file.name}") as context:
         inputs = _inputs(spec, file, trace_format, start)
         context.task = f"{agent} on {file.name}"
+        # As a job's stage draws: both say the same of the same file.
+        context.seed = seed_of(spec.name, msgspec.to_builtins(parsed))
         context.progress(0.0)
         try:
             content = load_agent(spec)(inputs, parsed, context).content

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import time
-import zlib
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from netra.agents.seeding import seed_of
 from netra.engine.claim import Claim
 from netra.errors import NetraError, StoreUnavailable
 from netra.progress.publish import tick
@@ -23,12 +23,6 @@ if TYPE_CHECKING:
 MAX_JSON_BYTES = 256_000
 
 
-def _seed(claim: Claim) -> int:
-    """The same for the same question on the same events: a report can be computed again."""
-    asked = [claim.agent, str(claim.workload_id), sorted(claim.ingests), claim.params]
-    return zlib.crc32(msgspec.json.encode(asked, order="sorted"))
-
-
 class StageContext:
     """Implements `netra.agents.base.Context` for a stage that a worker holds."""
 
@@ -41,7 +35,7 @@ class StageContext:
         self.settings = settings
         self.restored = claim.checkpoint
         self.device = device_name
-        self.seed = _seed(claim)
+        self.seed = seed_of(claim.agent, claim.params)
         self._ticked_at = float("-inf")
         self._pause = Pause()
         self._asked_at = time.monotonic()

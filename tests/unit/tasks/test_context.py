@@ -5,11 +5,18 @@ from uuid import UUID
 
 import msgspec
 
+from netra.agents.seeding import seed_of
 from netra.engine.claim import Claim
 from netra.ids import new_id
-from netra.tasks.context import _seed
+from netra.settings import load
+from netra.tasks.context import StageContext
 
 WORKLOAD = str(UUID(int=7))
+
+
+def _seed(held: Claim) -> int:
+    nobody: Any = None
+    return StageContext(held, nobody, nobody, load({}), "numpy").seed
 
 
 def claim(**differences: Any) -> Claim:
@@ -37,15 +44,12 @@ def claim(**differences: Any) -> Claim:
     return msgspec.convert({**row, **differences}, Claim)
 
 
-def test_the_same_question_on_the_same_events_draws_the_same() -> None:
-    assert _seed(claim()) == _seed(claim(attempt=2, ingests=["a", "b"]))
+def test_the_same_question_draws_the_same_wherever_it_is_asked() -> None:
+    elsewhere = claim(attempt=2, ingests=["c"], workload_id=str(UUID(int=8)))
+    assert _seed(claim()) == _seed(elsewhere)
+    assert _seed(claim()) == seed_of("backtest", {"resamples": 100})
 
 
 def test_another_question_draws_anew() -> None:
-    others = [
-        {"params": {"resamples": 200}},
-        {"ingests": ["a"]},
-        {"agent": "profile"},
-        {"workload_id": str(UUID(int=8))},
-    ]
+    others = [{"params": {"resamples": 200}}, {"agent": "profile"}]
     assert _seed(claim()) not in {_seed(claim(**other)) for other in others}
