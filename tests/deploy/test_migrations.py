@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import os
+import socket
+import socketserver
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from typing import Any
+from urllib.parse import urlsplit
 
 import msgspec
 import psycopg
 import pytest
-from alembic import command
 from psycopg.rows import dict_row
 from psycopg.types.json import Jsonb
-from sqlalchemy import create_engine
 
 from netra.embedded.info import StackInfo
 from netra.embedded.supervisor import running_stack
@@ -46,19 +49,6 @@ def empty(engines: StackInfo, name: str) -> Settings:
     url = f"{engines.database_url.rpartition('/')[0]}/{name}"
     plain = load({**os.environ, **engines.environment})
     return msgspec.structs.replace(plain, database=msgspec.structs.replace(plain.database, url=url))
-
-
-def down(settings: Settings, revision: str) -> None:
-    url = postgres.dsn(settings.database).replace("postgresql://", "postgresql+psycopg://", 1)
-    engine = create_engine(url)
-    try:
-        with engine.connect() as connection:
-            config = migrate._config()
-            config.attributes["connection"] = connection
-            command.downgrade(config, revision)
-            connection.commit()
-    finally:
-        engine.dispose()
 
 
 def fill(settings: Settings) -> None:
@@ -180,7 +170,7 @@ def test_every_earlier_revision_goes_up_and_down_with_its_rows(
         after = shape(settings)
         migrate.migrate_postgres(settings)
         assert shape(settings) == after, "a second time changes nothing"
-        down(settings, revision)
+        migrate.migrate_postgres(settings, revision)
         assert content(settings, had) == rows, f"{REVISIONS[-1]} → {revision}"
         assert unsent(settings) == waiting
         assert shape(settings) == before, f"{revision} is what it was"
@@ -236,6 +226,113 @@ def test_two_hosts_may_migrate_at_once(engines: StackInfo, proof: Proof) -> None
         found = c.execute("SELECT version_num FROM alembic_version").fetchall()
     assert found == [(REVISIONS[-1],)]
     proof("migrations: three started at once, one after the other took effect")
+
+
+def run_migrate(environ: dict[str, str], *arguments: str) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        [sys.executable, "-m", "netra.store.migrate", *arguments],
+        env=environ,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+
+
+def ended(process: subprocess.Popen[str]) -> tuple[int, str]:
+    said, _ = process.communicate(timeout=100)
+    return process.returncode, said
+
+
+def test_the_command_takes_the_schema_back_and_brings_it_again(
+    engines: StackInfo, proof: Proof
+) -> None:
+    """docs/runbooks/rollback.md, "Schema"."""
+    settings = empty(engines, "back")
+    environ = {
+        **os.environ,
+        "DATABASE_URL": settings.database.url,
+        "CLICKHOUSE_URL": f"{engines.clickhouse_url.rpartition('/')[0]}/back",
+    }
+
+    def at() -> str:
+        with psycopg.connect(settings.database.url) as c:
+            row = c.execute("SELECT version_num FROM alembic_version").fetchone()
+            return row[0] if row else ""
+
+    assert ended(run_migrate(environ))[0] == 0
+    newest = shape(settings)
+    earlier_one = REVISIONS[-2]
+    code, said = ended(run_migrate(environ, "--to", earlier_one))
+    assert (code, at()) == (0, earlier_one), said
+    assert f"PostgreSQL is at revision {earlier_one}; ClickHouse stays as it is" in said
+    client = clickhouse.connect(load(environ).clickhouse)
+    assert clickhouse_migrations.pending(client) == []
+    client.close()
+    assert ended(run_migrate(environ, "--to", REVISIONS[-1]))[0] == 0
+    assert at() == REVISIONS[-1]
+    assert shape(settings) == newest
+    for wrong in (["--to", "0042"], ["--downgrade"], ["help"]):
+        code, said = ended(run_migrate(environ, *wrong))
+        assert (code, at()) == (2, REVISIONS[-1]), said
+    code, said = ended(run_migrate(environ, "--help"))
+    assert code == 0
+    assert "--to REVISION" in said
+    proof(f"migrations: the command goes to {earlier_one} and back, and refuses what it knows not")
+
+
+def test_migrations_wait_for_stores_that_come_later(engines: StackInfo) -> None:
+    """As in a cluster on the first day, whose Job may start before the stores do."""
+    settings = empty(engines, "later")
+    real = settings.database.url
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    parts = urlsplit(real)
+    environ = {
+        **os.environ,
+        "DATABASE_URL": real.replace(f":{parts.port}/", f":{port}/"),
+        "CLICKHOUSE_URL": f"{engines.clickhouse_url.rpartition('/')[0]}/later",
+    }
+    code, said = ended(run_migrate(environ, "--wait", "1.5"))
+    assert code == 1
+    assert said.startswith("error: PostgreSQL does not answer"), said
+    assert "Traceback" not in said
+    waiting = run_migrate(environ, "--wait", "90")
+    with pytest.raises(subprocess.TimeoutExpired):
+        waiting.wait(3)
+    with relay(port, (parts.hostname or "", parts.port or 0)):
+        code, said = ended(waiting)
+    assert code == 0, said
+    with psycopg.connect(real) as c:
+        assert c.execute("SELECT version_num FROM alembic_version").fetchone() == (REVISIONS[-1],)
+
+
+@contextmanager
+def relay(port: int, to: tuple[str, int]) -> Iterator[None]:
+    """Hands connections to `port` on to another address, as a Service does once there are pods."""
+
+    class Pair(socketserver.BaseRequestHandler):
+        def handle(self) -> None:
+            with socket.create_connection(to) as far:
+                back = threading.Thread(target=copied, args=(far, self.request), daemon=True)
+                back.start()
+                copied(self.request, far)
+                back.join(10)
+
+    def copied(source: socket.socket, sink: socket.socket) -> None:
+        while block := source.recv(65536):
+            sink.sendall(block)
+        with suppress(OSError):
+            sink.shutdown(socket.SHUT_WR)
+
+    with socketserver.ThreadingTCPServer(("127.0.0.1", port), Pair) as server:
+        server.daemon_threads = True
+        thread = threading.Thread(target=server.serve_forever, args=(0.1,))
+        thread.start()
+        try:
+            yield
+        finally:
+            server.shutdown()
+            thread.join()
 
 
 def test_clickhouse_goes_up_from_every_earlier_state(engines: StackInfo, proof: Proof) -> None:
