@@ -31,10 +31,11 @@ def _close_open_routes() -> None:
 
 
 def main() -> None:
-    configure("flower", settings_module.current().logging)
+    configure("flower", settings_module.of_process().logging)
     user, password = os.environ.get("NETRA_FLOWER_USER"), os.environ.get("NETRA_FLOWER_PASSWORD")
-    if not user or not password:
-        raise SettingsError("Flower needs NETRA_FLOWER_USER and NETRA_FLOWER_PASSWORD")
+    with settings_module.fatal():
+        if not user or not password:
+            raise SettingsError("Flower needs NETRA_FLOWER_USER and NETRA_FLOWER_PASSWORD")
     _close_open_routes()
     # Flower asks the broker by itself, and goes by the name of its transport.
     app.conf.broker_transport = None

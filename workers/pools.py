@@ -22,6 +22,7 @@ from netra.heartbeat import Heartbeat
 from netra.ids import new_id
 from netra.logging import configure, say
 from netra.settings import Settings
+from netra.store import postgres, redis
 from netra.tasks import device, wake
 from netra.tasks.app import app, queue_name
 
@@ -33,8 +34,11 @@ def main(pool: str) -> None:
     # Until Celery has its own. The first process of a container has no default one: a signal that
     # came too early would be dropped.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
-    settings = settings_module.current()
+    settings = settings_module.of_process()
     configure(f"worker-{pool}", settings.logging)
+    with settings_module.fatal():
+        postgres.dsn(settings.database)
+        redis.check_url(settings.redis)
     try:
         chosen = device.choose(pool, settings.workers)
     except NetraError as e:

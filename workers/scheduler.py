@@ -11,7 +11,7 @@ from netra import settings as settings_module
 from netra.engine.scheduler import Scheduler
 from netra.heartbeat import Heartbeat
 from netra.logging import configure
-from netra.store import ingest, leftover_tables, postgres
+from netra.store import ingest, leftover_tables, postgres, redis
 from netra.tasks.app import app
 from netra.tasks.dispatch import CeleryDispatch
 
@@ -19,9 +19,12 @@ log = logging.getLogger(__name__)
 
 
 def main() -> None:
-    settings = settings_module.current()
+    settings = settings_module.of_process()
     configure("scheduler", settings.logging)
-    tracing.start("scheduler", settings)
+    with settings_module.fatal():
+        postgres.dsn(settings.database)
+        redis.check_url(settings.redis)
+        tracing.start("scheduler", settings)
     metrics_server.start(settings.metrics)
     heartbeat = Heartbeat(settings.health, "scheduler")
     scheduler = Scheduler(settings, CeleryDispatch(app), sweep=_sweep, beat=heartbeat.beat)

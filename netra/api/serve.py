@@ -97,7 +97,7 @@ def _check_proxies(trusted: tuple[str, ...]) -> None:
 
 
 def main() -> None:
-    settings = settings_module.current()
+    settings = settings_module.of_process()
     configure("api", settings.logging)
     try:
         _check(settings)

@@ -20,7 +20,7 @@ def main() -> int:
     options.add_argument("--home", type=Path, required=True)
     options.add_argument("--only", nargs="*", default=list(ALL), help="processes to start")
     given = options.parse_args()
-    configure("supervisor", settings.current().logging)
+    configure("supervisor", settings.of_process().logging)
     stack = Stack(Home(given.home), components=given.only)
     on_signals(stack.ask_to_stop)
     try:

@@ -107,7 +107,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """0 once it is done; 1, with the reason, if a store or a setting was in the way."""
     asked = _parser().parse_args(arguments)
     try:
-        settings = settings_module.current()
+        settings = settings_module.of_process()
         configure("migrate", settings.logging)
         if asked.wait:
             wait(settings, asked.wait)

@@ -47,4 +47,4 @@ def configured(settings: Settings) -> Celery:
     return app
 
 
-app = configured(settings_module.current())
+app = configured(settings_module.of_process())

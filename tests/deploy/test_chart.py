@@ -17,7 +17,8 @@ import yaml
 
 from netra import settings as settings_module
 from netra.embedded import processes
-from netra.settings import CLIENT_VARIABLES, Settings
+from netra.settings import Settings
+from netra.settings_sources import CLIENT_VARIABLES, READ_ELSEWHERE
 from tests.deploy.chart import objects, restricted
 from tests.deploy.chart.render import (
     CHART,
@@ -231,16 +232,6 @@ def test_the_schema_leaves_no_object_open() -> None:
                 look(inner, name if key in ("properties", "$defs") else key)
 
     look(schema, "values")
-
-
-#: What processes read besides settings, and where.
-READ_ELSEWHERE = {
-    "NETRA_ENV": "netra/settings.py",
-    "NETRA_FLOWER_HOST": "workers/flower.py",
-    "NETRA_FLOWER_PORT": "workers/flower.py",
-    "NETRA_FLOWER_USER": "workers/flower.py",
-    "NETRA_FLOWER_PASSWORD": "workers/flower.py",
-}
 
 
 def test_every_variable_is_a_setting_that_netra_reads(proof: Proof) -> None:

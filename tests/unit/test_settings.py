@@ -8,7 +8,10 @@ import msgspec
 import pytest
 
 from netra.errors import SettingsError
-from netra.settings import CONFIG_DIR, Settings, load
+from netra.settings import CONFIG_DIR, Settings, load, variables
+from netra.settings_sources import READ_ELSEWHERE, unknown
+
+ROOT = Path(__file__).parents[2]
 
 
 def test_the_environment_overrides_the_file() -> None:
@@ -42,18 +45,116 @@ def test_a_file_of_ones_own_comes_over_the_environments(tmp_path: Path) -> None:
         load({"NETRA_CONFIG": str(own)})
 
 
-@pytest.mark.parametrize(
-    ("environ", "words"),
-    [
-        ({"NETRA_ENV": "nowhere"}, "development"),
-        ({"NETRA_QUEUE_LEASE_S": "soon"}, "lease_s"),
-        ({"NETRA_QUEUE_LEES_S": "5"}, "lees_s"),
-        ({"NETRA_CONFIG": "/does/not/exist.toml"}, "exist.toml"),
-    ],
-)
-def test_what_is_not_understood_is_named(environ: dict[str, str], words: str) -> None:
-    with pytest.raises(SettingsError, match=words):
-        load(environ)
+#: What is refused, and words that say which name it was, and what would do.
+REFUSED = {
+    "NETRA_ENV=nowhere": "development, dr, production, staging",
+    "NETRA_CONFIG=/does/not/exist.toml": "exist.toml",
+    "NETRA_QUEUE_LEASE_S=soon": "NETRA_QUEUE_LEASE_S='soon'.*a number above 0",
+    "NETRA_QUEUE_LEASE_S=-5": "NETRA_QUEUE_LEASE_S='-5'.*a number above 0",
+    "NETRA_QUEUE_LEASE_S=inf": "NETRA_QUEUE_LEASE_S",
+    "NETRA_QUEUE_LEASE_S=nan": "NETRA_QUEUE_LEASE_S",
+    "NETRA_QUEUE_LEASE_S=": "NETRA_QUEUE_LEASE_S",
+    "NETRA_METRICS_PORT=99999": "NETRA_METRICS_PORT='99999'.*from 0 to 65535",
+    "NETRA_API_PORT=-1": "NETRA_API_PORT='-1'.*from 1 to 65535",
+    "NETRA_TRACING_SAMPLE=7": "from 0 to 1",
+    "NETRA_TRACING_ENDPOINT=collector:4318": "http://host:port",
+    "NETRA_LOGGING_FORMAT=xml": "one of: json, text",
+    "NETRA_LOGGING_LEVEL=LOUD": "one of: CRITICAL, DEBUG",
+    "NETRA_API_TRUSTED_PROXIES=10.0.0.0/8,banana": "'10.0.0.0/8,banana'.*10.0.0.0/16",
+    "NETRA_API_ALLOWED_ORIGINS=app.example.org": "https://app.example.org",
+    "NETRA_WORKERS_CPU_CONCURRENCY=0": "a whole number, 1 or more",
+    "NETRA_WORKERS_ALLOW_CPU_FALLBACK=maybe": "true or false",
+    "NETRA_BACKUP_KEEP_DAYS=-1": "a whole number, 1 or more",
+    "NETRA_BACKUP_URL=gs://bucket": "s3://bucket/prefix",
+    "DATABASE_URL=mysql://me:geheim@host/db": "DATABASE_URL is not.*postgresql://",
+    "REDIS_URL=http://:geheim@host": "REDIS_URL is not.*redis://",
+    "CLICKHOUSE_URL=host:8123/geheim": "CLICKHOUSE_URL is not.*http://",
+    "NETRA_DATABASE_URL=postgresql://me:geheim@host:99999/db": "NETRA_DATABASE_URL is not",
+    "NETRA_QUEUE_HEARTBEAT_S=6": "NETRA_QUEUE_LEASE_S=10 does not go with .*HEARTBEAT_S=6",
+    "NETRA_QUEUE_LEASE_S=1.6": "more than 2 times as long",
+    "NETRA_QUEUE_WORKER_STALE_S=1": "NETRA_QUEUE_WORKER_STALE_S=1 does not go with",
+    "NETRA_QUEUE_BACKOFF_MAX_S=0.1": "NETRA_QUEUE_BACKOFF_S=0.5",
+    "NETRA_DATABSE_URL=x": "NETRA_DATABSE_URL names no setting; is NETRA_DATABASE_URL meant",
+    "NETRA_QUEUE_LEES_S=5": "is NETRA_QUEUE_LEASE_S meant",
+    "NETRA_QUEUE_PATIENCE=5": "queue has: lease_s, heartbeat_s",
+    "NETRA_CONFG=/a.toml": "is NETRA_CONFIG meant",
+}
+
+
+@pytest.mark.parametrize("given", REFUSED)
+def test_what_is_wrong_is_refused_in_one_line_that_says_what_would_do(given: str) -> None:
+    variable, _, value = given.partition("=")
+    with pytest.raises(SettingsError, match=REFUSED[given]) as refused:
+        load({variable: value})
+    assert "\n" not in refused.value.detail
+    assert "geheim" not in refused.value.detail
+
+
+def test_what_is_at_the_edge_is_taken() -> None:
+    given = {
+        "NETRA_METRICS_PORT": "0",
+        "NETRA_API_PORT": "65535",
+        "NETRA_TRACING_SAMPLE": "0",
+        "NETRA_LOGGING_LEVEL": "debug",
+        "NETRA_API_TRUSTED_PROXIES": "::1, 10.0.0.0/8",
+        "NETRA_BACKUP_URL": "relative/folder",
+        "NETRA_QUEUE_LEASE_S": "1.7",
+        "DATABASE_URL": "postgresql+psycopg:///netra?host=/tmp",
+        "REDIS_URL": "unix:///run/valkey.sock",
+        "CLICKHOUSE_URL": "https://user:p%40ss@host/netra",
+        "NETRA_TRACING_ENDPOINT": "",
+    }
+    settings = load(given)
+    assert settings.logging.level == "DEBUG"
+    assert (settings.metrics.port, settings.api.port, settings.tracing.sample) == (0, 65535, 0)
+    assert settings.clickhouse.url == given["CLICKHOUSE_URL"]
+
+
+def test_a_value_in_a_file_is_named_with_its_file(tmp_path: Path) -> None:
+    own = tmp_path / "own.toml"
+    for text, words in (
+        ("[queue]\nlease_s = 0\n", "lease_s in .*own.toml=0 .*above 0"),
+        ("[queue]\nlees_s = 9\n", "own.toml: lees_s is no setting; .queue. has: lease_s"),
+        ("[quue]\nlease_s = 9\n", "own.toml: quue is no setting; .*has: .*queue"),
+        ("lease_s = 9\n", "own.toml: lease_s stands outside"),
+        ("[api]\ntrusted_proxies = ['banana']\n", "trusted_proxies in .*own.toml=.'banana'."),
+        ("[api]\ntrusted_proxies = [5]\n", "trusted_proxies in .*own.toml"),
+        ("[queue\n", "own.toml: .*line 1"),
+    ):
+        own.write_text(text)
+        with pytest.raises(SettingsError, match=words):
+            load({"NETRA_CONFIG": str(own)})
+
+
+def test_other_programs_variables_are_left_alone() -> None:
+    plain = load({})
+    links = {
+        "NETRA_BACKEND_SERVICE_HOST": "10.0.0.1",
+        "NETRA_API_SERVICE_PORT_HTTP": "8000",
+        "NETRA_REDIS_PORT": "tcp://10.0.0.1:6379",
+        "NETRA_REDIS_PORT_6379_TCP_ADDR": "10.0.0.1",
+    }
+    assert load({**links, **dict.fromkeys(READ_ELSEWHERE, ""), "NETRA_ENV": "development"}) == plain
+    assert load({"NETRA_SITE": "north"}) == plain
+    assert unknown({**links, "NETRA_SITE": "north", "NETRA_ENV": "dr"}, variables()) == [
+        "NETRA_SITE"
+    ]
+
+
+def test_every_name_that_only_looks_like_a_setting_is_read_where_it_says() -> None:
+    for variable, where in READ_ELSEWHERE.items():
+        assert variable in (ROOT / where).read_text(), (variable, where)
+    used: dict[str, str] = {}
+    for folder in ("netra", "workers", "compose", "scripts", "deploy", "benchmarks"):
+        for path in (ROOT / folder).rglob("*"):
+            if path.is_file() and path.suffix in {".py", ".sh", ".yaml", ".yml", ".tpl", ""}:
+                names = re.findall(
+                    r"\bNETRA_[A-Z0-9_]*[A-Z0-9]\b(?!_)", path.read_text("utf-8", "ignore")
+                )
+                used |= dict.fromkeys(names, str(path))
+    known = {*variables(), *READ_ELSEWHERE}
+    assert len(used) > 40
+    assert {name: where for name, where in used.items() if name not in known} == {}
 
 
 @pytest.mark.parametrize("name", ["development", "staging", "production", "dr"])

@@ -38,7 +38,7 @@ def main() -> None:
     password = os.environ.get("CLICKHOUSE_PASSWORD", "")
     if not password:
         sys.exit("CLICKHOUSE_PASSWORD is not set")
-    configure("clickhouse", settings.current().logging)
+    configure("clickhouse", settings.of_process().logging)
     access = Access(user=os.environ.get("CLICKHOUSE_USER", "netra"), password=password)
     serve(given.path, given.port, access)
 
