@@ -45,7 +45,8 @@ def parse(given: str | None) -> str | None:
 
 def begin() -> str:
     """The `traceparent` of a new trace."""
-    return f"00-{secrets.token_hex(16)}-{secrets.token_hex(8)}-01"
+    random = secrets.token_hex(24)
+    return f"00-{random[:32]}-{random[32:]}-01"
 
 
 def trace_id(traceparent: str | None) -> str | None:

@@ -102,12 +102,13 @@ class JobController(Controller):
         key = idempotency_key or data.idempotency_key
         trace = traceparent_of(request)
         submitted, workload_id = await self._write(services, request.user, planned, trace, key)
-        note_job(request, str(submitted.id))
-        with bind(job_id=str(submitted.id)):
+        job_id = str(submitted.id)
+        note_job(request, job_id)
+        with bind(job_id=job_id):
             if not submitted.created:
                 job = await shown(services, request.user, submitted.id)
             else:
-                job = _accepted(submitted, planned, workload_id)
+                job = _accepted(job_id, planned, workload_id)
         headers = {} if submitted.created else {"Idempotency-Replayed": "true"}
         answer = JobAnswer(job=linked(job, request))
         return Answer(answer, status_code=202, headers={**headers, "Location": answer.job.url})
@@ -226,11 +227,11 @@ class JobController(Controller):
         return found.content
 
 
-def _accepted(submitted: Submitted, planned: Plan, workload_id: UUID | None) -> Job:
+def _accepted(job_id: str, planned: Plan, workload_id: UUID | None) -> Job:
     """The job as its transaction left it, without asking for it again."""
     request = planned.request
     return Job(
-        id=str(submitted.id),
+        id=job_id,
         workload_id=str(workload_id) if workload_id else None,
         state="queued",
         epoch=1,
