@@ -116,6 +116,8 @@ lock-images: ## Resolve anew what each image installs (part of make lock)
 	@echo 'hatchling==1.27.0' | $(COMPILE) - -o $(IMAGE_LOCKS)/build.lock
 	@$(COMPILE) --excludes $(IMAGE_LOCKS)/backend.exclude --extra otel --extra backup-s3 \
 		pyproject.toml -o $(IMAGE_LOCKS)/backend.lock
+	@$(COMPILE) --excludes $(IMAGE_LOCKS)/backup.exclude --extra otel --extra backup-s3 \
+		pyproject.toml -o $(IMAGE_LOCKS)/backup.lock
 	@$(COMPILE) --excludes $(IMAGE_LOCKS)/worker.exclude --extra otel --extra gpu-profiles \
 		pyproject.toml -o $(IMAGE_LOCKS)/worker-cpu.lock
 	@$(COMPILE) --excludes $(IMAGE_LOCKS)/worker.exclude --extra otel --extra gpu-profiles \

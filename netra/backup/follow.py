@@ -11,6 +11,7 @@ import logging
 import shutil
 import threading
 import time
+from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -40,9 +41,19 @@ _PATIENCE_S = 30.0
 class Follower:
     """Sends the log and new rows to the destination until it is told to stop."""
 
-    def __init__(self, settings: Settings, destination: Destination) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        destination: Destination,
+        beat: Callable[[], None] = lambda: None,
+    ) -> None:
+        """
+        Args:
+            beat: a sign of life, given at each look and after each file of rows.
+        """
         self.settings = settings
         self.destination = destination
+        self.beat = beat
         self.stop = threading.Event()
         #: How often everything was sent.
         self.looks = 0
@@ -57,6 +68,7 @@ class Follower:
             spool = folder / "wal"
             spool.mkdir()
             receiver = Receiver(self.settings, spool)
+            self.beat()
             try:
                 while not self.stop.is_set():
                     began = time.monotonic()
@@ -64,6 +76,7 @@ class Follower:
                         self._connected(receiver, folder)
                     except (NetraError, psycopg.Error, OSError) as e:
                         log.error("what is new could not be sent, trying again: %s", e)
+                    self.beat()
                     self.stop.wait(max(1.0, self.settings.backup.follow_s - _since(began)))
             finally:
                 receiver.stop()
@@ -77,6 +90,7 @@ class Follower:
                     if said := receiver.keep_running(pg):
                         log.error("pg_receivewal had ended: %s", said)
                     self.look(pg, client, receiver, folder)
+                    self.beat()
                     self.stop.wait(max(0.0, self.settings.backup.follow_s - _since(began)))
             finally:
                 client.close()
@@ -101,7 +115,7 @@ class Follower:
         self, pg: postgres.Connection, client: Client, folder: Path, now: datetime
     ) -> None:
         since = self._since or self._covered(now)
-        rows.send(client, pg, self.destination, since - rows.OVERLAP, folder)
+        rows.send(client, pg, self.destination, since - rows.OVERLAP, folder, self.beat)
         self._results = rows.send_results(
             client, pg, self.destination, since, self._results, folder
         )

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import gzip
 import shutil
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -79,9 +79,17 @@ def visible_since(pg: Connection, since: datetime | None) -> list[Writer]:
 
 
 def send(
-    client: Client, pg: Connection, destination: Destination, since: datetime, scratch: Path
+    client: Client,
+    pg: Connection,
+    destination: Destination,
+    since: datetime,
+    scratch: Path,
+    beat: Callable[[], None],
 ) -> int:
-    """Keeps the rows that became visible after `since` and are not kept yet; how many files."""
+    """Keeps the rows that became visible after `since` and are not kept yet; how many files.
+
+    `beat` is called after each file: there may be hours of them.
+    """
     writers = visible_since(pg, since)
     if not writers:
         return 0  # and what is kept need not be listed
@@ -90,6 +98,7 @@ def send(
     for writer in writers:
         if writer.id not in kept:
             _send_ingest(client, destination, writer, scratch)
+            beat()
             sent += 1
     return sent
 

@@ -104,10 +104,12 @@ def take(
 def follow(settings: Settings, destination: Destination, home: homes.Home) -> None:
     """Keep sending PostgreSQL's log and new rows of ClickHouse, until told to stop."""
     from netra.backup.follow import Follower
+    from netra.heartbeat import Heartbeat
     from netra.logging import configure
 
     configure("backup", settings.logging)
-    follower = Follower(_running(settings, home), destination)
+    beat = Heartbeat(settings.health, "backup").beat
+    follower = Follower(_running(settings, home), destination, beat)
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: follower.stop.set())
     follower.run()

@@ -11,6 +11,8 @@ import click
 
 #: An API that has not answered by then hangs, seconds. Below the probes' own timeout of 3 s.
 _PATIENCE_S = 2.5
+#: A follower beats after each ingest that it sends, which may take minutes, seconds.
+_SENDING_S = 600.0
 #: The addresses that a server listens on all interfaces with, which nobody can connect to.
 _ANY = {"0.0.0.0": "127.0.0.1", "::": "::1"}
 
@@ -31,6 +33,12 @@ def worker(pool: str | None) -> None:
 def scheduler() -> None:
     """Whether the scheduler that runs here beats."""
     _beats("scheduler")
+
+
+@health.command()
+def backup() -> None:
+    """Whether netra backup follow, which runs here, goes on: also while a store is away."""
+    _beats("backup", _SENDING_S)
 
 
 @health.command()
@@ -79,18 +87,19 @@ def everything(url: str | None, frontend_url: str | None, home: str | None) -> N
         raise SystemExit(1)
 
 
-def _beats(name: str) -> None:
+def _beats(name: str, at_least_s: float = 0.0) -> None:
     from netra import heartbeat
     from netra.settings import current
 
     settings = current().health
+    stale_s = max(settings.stale_s, at_least_s)
     ages = heartbeat.ages_s(settings, name)
     if not ages:
         _dead(f"no {name} has ever beaten in {heartbeat.folder(settings)} (NETRA_HEALTH_FOLDER)")
-    late = {who: age for who, age in ages.items() if age > settings.stale_s}
+    late = {who: age for who, age in ages.items() if age > stale_s}
     if late:
         said = ", ".join(f"{who} for {age:.0f} s" for who, age in late.items())
-        _dead(f"no beat of {said}; a living one beats every {settings.stale_s:g} s at least")
+        _dead(f"no beat of {said}; a living one beats every {stale_s:g} s at least")
     click.echo("alive: " + ", ".join(f"{who} beat {age:.1f} s ago" for who, age in ages.items()))
 
 

@@ -24,7 +24,7 @@ build() { # name, Dockerfile, target, context
     "$dry_run" || "${command[@]}"
 }
 
-for target in backend worker-cpu worker-gpu; do
+for target in backend worker-cpu worker-gpu backup; do
     build "$target" compose/Dockerfile "$target" .
 done
 if [[ "${FRONTEND_ENABLED:-false}" == true ]]; then

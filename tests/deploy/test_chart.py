@@ -197,6 +197,10 @@ REFUSED: dict[str, tuple[dict[str, Any], str]] = {
         "12800 Mi, over resources.limits.memory 8Gi",
     ),
     "min over max": ({"backend": {"autoscaling": {"min": 30}}}, "min 30 is over max 20"),
+    "backups of a ClickHouse without a folder": (
+        {"backup": {"enabled": True, "url": "s3://bucket/netra"}},
+        "of backup.schedule needs the folder that ClickHouse's server writes",
+    ),
     "memory of Redis": ({"redis": {"maxmemory": "16gb"}}, "maxmemory 16gb is over"),
 }
 

@@ -291,6 +291,8 @@ def test_postgresql_is_tuned_as_asked_for() -> None:
         "effective_cache_size": "24GB",
         "maintenance_work_mem": "2GB",
         "work_mem": "50MB",
+        "summarize_wal": "on",
+        "max_slot_wal_keep_size": "50GB",
     }
     assert (values()["postgresql"]["storage"], values()["postgresql"]["readReplicas"]) == (
         "100Gi",

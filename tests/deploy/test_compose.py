@@ -9,6 +9,8 @@ import subprocess
 import time
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
+from xml.etree import ElementTree
 
 import pytest
 import yaml
@@ -18,6 +20,8 @@ from netra.embedded import processes, valkey
 from netra.embedded.home import Home
 from netra.embedded.postgres import _LOCALE, NAME
 from netra.embedded.secrets import generate
+from tests.deploy.chart import objects
+from tests.deploy.chart.render import environments
 from tests.deploy.compose.model import FOLDER, Unset, load, variables
 from tests.deploy.conftest import Proof
 from tests.deploy.images import dockerfile
@@ -95,7 +99,8 @@ def test_no_file_holds_a_secret_and_none_starts_without(secrets: dict[str, str])
     for path in [FOLDER / name for name in FILES] + [FOLDER / "Dockerfile"]:
         text = path.read_text()
         words = re.findall(r"^ *(\w*(?:PASSWORD|SECRET|API_KEY)\w*)[:=] *(\S*)", text, re.M)
-        assert all(value.startswith("${") for _, value in words), f"{path.name}: {words}"
+        # Without a value it is passed on from whoever runs compose.
+        assert all(not value or value.startswith("${") for _, value in words), path.name
         assert not re.search(r"://[^$@\s]*:[^$@\s]+@", text)
 
 
@@ -130,8 +135,10 @@ def test_names_limits_and_replicas_are_the_ones_asked_for(
     assert services["backend"]["deploy"]["replicas"] == 2
     assert services["frontend"]["deploy"]["replicas"] == 2
     assert services["frontend"]["profiles"] == ["frontend"]
-    assert [name for name, s in services.items() if "profiles" in s] == ["frontend"]
-    assert set(whole["volumes"]) == {"postgres_data", "clickhouse_data", "redis_data"}
+    assert services["backup"]["profiles"] == ["backup"]
+    assert [name for name, s in services.items() if "profiles" in s] == ["frontend", "backup"]
+    data = {"postgres_data", "clickhouse_data", "redis_data"}
+    assert set(whole["volumes"]) == data | {"backups", "clickhouse_backups"}
     assert whole["networks"]["netra-network"]["name"] == "netra-network"
     assert all(s["networks"] == ["netra-network"] for s in services.values())
     published = {name: s["ports"] for name, s in services.items() if "ports" in s}
@@ -149,7 +156,7 @@ def test_the_embedded_stack_runs_the_same_commands(
         service = services[CALLED.get(name, name)]
         assert service["command"][0] == "python"
         assert service["command"][1:] == list(component.command[1:]), name
-    for image in ("backend", "worker-cpu", "worker-gpu"):
+    for image in ("backend", "worker-cpu", "worker-gpu", "backup"):
         (command,) = (i.words for i in images[image].instructions if i.keyword == "CMD")
         assert command == services[image]["command"], "what the image runs by itself"
     proof(f"compose: the same {len(embedded)} commands as the embedded stack, image by image")
@@ -198,12 +205,13 @@ def test_images_are_the_charts(services: dict[str, Any]) -> None:
         assert services[service]["image"] == chart[store]["image"]
     registry = chart["image"]["registry"]
     own = {s["image"] for s in services.values() if s["image"].startswith(registry)}
-    assert own == {f"{registry}/netra-{i}:latest" for i in ("backend", "worker-cpu", "frontend")}
+    names = ("backend", "worker-cpu", "frontend", "backup")
+    assert own == {f"{registry}/netra-{name}:latest" for name in names}
     assert "latest" not in "".join(services[n]["image"] for n in ("postgres", "nginx", "redis"))
     account = chart["podSecurity"]
     user = f"{account['userId']}:{account['groupId']}"
     images = dockerfile.read(FOLDER / "Dockerfile")
-    for image in ("backend", "worker-cpu", "worker-gpu"):
+    for image in ("backend", "worker-cpu", "worker-gpu", "backup"):
         assert [i.text for i in images[image].instructions if i.keyword == "USER"] == [user]
 
 
@@ -213,7 +221,7 @@ def test_everything_starts_after_what_it_needs(services: dict[str, Any]) -> None
     stores = dict.fromkeys(("postgres", "clickhouse", "redis"), "service_healthy")
     done = {"migrate": "service_completed_successfully"}
     wanted = dict.fromkeys(
-        ("backend", "worker-cpu", "worker-gpu", "scheduler", "flower"), stores | done
+        ("backend", "worker-cpu", "worker-gpu", "scheduler", "flower", "backup"), stores | done
     )
     wanted["migrate"] = {n: stores[n] for n in ("postgres", "clickhouse")}
     wanted["nginx"] = wanted["frontend"] = {"backend": "service_healthy"}
@@ -249,6 +257,51 @@ def test_postgres_is_made_as_the_embedded_one(services: dict[str, Any]) -> None:
     assert made == set(_LOCALE) - {"--no-instructions"}
     # 18's image keeps its clusters one folder higher than those before it.
     assert "postgres_data:/var/lib/postgresql" in own["volumes"]
+
+
+def test_the_stores_let_backups_be_made(
+    services: dict[str, Any], secrets: dict[str, str], proof: Proof
+) -> None:
+    """Its pods' likes in the chart have the same account, folder and rules."""
+    own = services["backup"]
+    given = settings.load({k: v for k, v in own["environment"].items() if v is not None}).backup
+    mounts = {
+        name: dict(reversed(v.split(":")[:2]) for v in services[name]["volumes"])
+        for name in ("postgres", "clickhouse", "backup")
+    }
+    # Server and backup see the folder by one path, and the server may write there.
+    shared = {mounts[name][given.clickhouse_folder] for name in ("clickhouse", "backup")}
+    assert shared == {"clickhouse_backups"}
+    source = mounts["clickhouse"]["/etc/clickhouse-server/config.d/backups.xml"]
+    allowed = ElementTree.parse(FOLDER / source).findtext("backups/allowed_path")
+    assert allowed == given.clickhouse_folder
+    chart = environments()["backups"].manifests
+    text = objects.find(chart, "ConfigMap", "netra-clickhouse")["data"]["backups.xml"]
+    assert ElementTree.fromstring(text).findtext("backups/allowed_path") == allowed
+    account = yaml.safe_load((ROOT / "deploy/helm/netra/values.yaml").read_text())["clickhouse"]
+    user = f"{account['podSecurity']['userId']}:{account['podSecurity']['groupId']}"
+    assert own["user"] == user
+    # Both volumes begin as folders of the image that anybody may write to.
+    (made,) = dockerfile.read(FOLDER / "Dockerfile")["runtime-backup"].runs()
+    assert mounts["backup"][given.url] == "backups"
+    assert f"--mode 1777 {given.url} {given.clickhouse_folder}" in made.text
+    # PostgreSQL sends its log to the role of the URL, and does so in the chart.
+    command = services["postgres"]["command"]
+    (hba,) = (w.partition("=")[2] for w in command if w.startswith("hba_file="))
+    rules = [
+        line.split()
+        for line in (FOLDER / mounts["postgres"][hba]).read_text().splitlines()
+        if not line.startswith("#")
+    ]
+    role = urlsplit(own["environment"]["DATABASE_URL"]).username
+    (replication,) = (r for r in rules if r[1] == "replication")
+    assert role in replication[2].split(",")
+    text = objects.find(chart, "ConfigMap", "netra-postgresql")["data"]["pg_hba.conf"]
+    assert [line.split() for line in text.splitlines()] == rules
+    proof(
+        f"compose and chart: backups run as {user}, with one folder, one rule for replication and"
+        " one configuration of ClickHouse"
+    )
 
 
 def test_valkey_starts_with_these_files_and_keeps_everything(

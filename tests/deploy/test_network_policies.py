@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from tests.deploy.chart import objects
-from tests.deploy.chart.render import Case, Refused, render, values_of
+from tests.deploy.chart.render import BACKUP, Case, Refused, render, values_of
 from tests.deploy.conftest import Proof
 from tests.deploy.network.policy import Endpoint, Policies, Port, is_peer, matches
 from tests.deploy.network.topology import Topology, topology
@@ -25,7 +25,7 @@ CASES = {
     ),
     "production with backups": Case(
         environment="production",
-        values={"backup": {"enabled": True, "url": "s3://bucket/netra"}},
+        values={"backup": BACKUP},
     ),
     "dr": Case(environment="dr"),
 }

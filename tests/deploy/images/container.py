@@ -18,7 +18,11 @@ from tests.deploy.images.build import Image
 
 
 class Container:
-    """Runs `command` (default: the image's) in the image's root; the network is this machine's."""
+    """Runs `command` (default: the image's) in the image's root; the network is this machine's.
+
+    `mounts` are folders of this machine, by their place in the root; with `read_only` they and
+    /dev are all that can be written to.
+    """
 
     def __init__(
         self,
@@ -26,12 +30,17 @@ class Container:
         log: Path,
         environment: Mapping[str, str],
         command: Sequence[str] = (),
+        *,
+        mounts: Mapping[Path, str] | None = None,
+        read_only: bool = False,
     ) -> None:
         self.image = image
         self.log = log
         # An engine sets the home of the user as /etc/passwd has it.
         self.environment = {**image.environment, "HOME": home_of(image), **environment}
         self.command = list(command) or image.command
+        self.mounts = mounts or {}
+        self.read_only = read_only
         self._process: subprocess.Popen[bytes] | None = None
 
     def __enter__(self) -> Self:
@@ -42,7 +51,8 @@ class Container:
                     self.command,
                     user=self.image.user,
                     folder=self.image.folder,
-                    mounts=roots.name_mounts(),
+                    mounts={**roots.name_mounts(), **self.mounts},
+                    read_only=self.read_only,
                 ),
                 env=self.environment,
                 stdin=subprocess.DEVNULL,

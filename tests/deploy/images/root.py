@@ -24,7 +24,8 @@ _PIP = Path("/etc/pip.conf")
 # Runs as PID 1 of its namespace what follows it, in the root $1, as the user $2.
 _ENTER = """
 set -eu
-root=$1 user=$2; shift 2
+root=$1 user=$2 mode=$3; shift 3
+[ "$mode" = rw ] || mount --bind "$root" "$root"
 mount -t proc proc "$root/proc"
 mount --rbind /dev "$root/dev"
 mount -t tmpfs -o mode=1777 tmpfs "$root/dev/shm" 2>/dev/null || true
@@ -35,6 +36,8 @@ while [ "$1" != -- ]; do
     mount --bind "$from" "$to"
 done
 shift
+# What is mounted below stays as it is.
+[ "$mode" = rw ] || mount -o remount,bind,ro "$root"
 exec /usr/sbin/chroot --userspec="$user" --groups= "$root" "$@"
 """
 
@@ -116,12 +119,17 @@ def entering(
     user: str = "0:0",
     folder: str = "/",
     mounts: Mapping[Path, str] | None = None,
+    read_only: bool = False,
 ) -> list[str]:
-    """The command line that runs `command` as PID 1 of namespaces of its own in `root`."""
+    """The command line that runs `command` as PID 1 of namespaces of its own in `root`.
+
+    With `read_only` nothing can be written but to what is mounted.
+    """
+    mode = "ro" if read_only else "rw"
     pairs = [f"{source}:{target}" for source, target in (mounts or {}).items()]
     unshare = ["unshare", "--mount", "--pid", "--ipc", "--fork", "--kill-child=KILL"]
     inside = ["/usr/bin/env", "-C", folder, *command]
-    return [*unshare, "sh", "-c", _ENTER, "enter", str(root), user, *pairs, "--", *inside]
+    return [*unshare, "sh", "-c", _ENTER, "enter", str(root), user, mode, *pairs, "--", *inside]
 
 
 def name_mounts() -> dict[Path, str]:

@@ -53,6 +53,16 @@ def test_a_process_that_never_beat_is_dead(beats: Path) -> None:
     assert str(beats) in said
 
 
+def test_a_follower_of_the_stores_may_send_one_ingest_for_minutes(beats: Path) -> None:
+    at = {"NETRA_HEALTH_FOLDER": str(beats)}
+    assert netra("backup", **at)[0] == 1
+    Heartbeat(Health(folder=str(beats)), "backup").beat()
+    for age_s, code in ((300, 0), (700, 1)):
+        then = time.time() - age_s
+        os.utime(beats / "backup", (then, then))
+        assert netra("backup", **at)[0] == code
+
+
 class Answer(BaseHTTPRequestHandler):
     def do_GET(self) -> None:
         self.send_response(200 if self.path == "/health" else 503)

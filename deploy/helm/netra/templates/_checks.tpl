@@ -24,6 +24,13 @@
 {{- fail (printf "%s.autoscaling: min %d is over max %d" $name (int $own.autoscaling.min) (int $own.autoscaling.max)) }}
 {{- end }}
 {{- end }}
+{{- if and .Values.backup.enabled (not .Values.backup.clickhouseClaim) }}
+{{- range .Values.backup.schedule }}
+{{- if and (eq (first .arguments) "take") (or (has "clickhouse" .arguments) (has "all" .arguments)) }}
+{{- fail (printf "backup.clickhouseClaim: %q of backup.schedule needs the folder that ClickHouse's server writes its backups to; name its claim, or leave that backup out of the schedule" .name) }}
+{{- end }}
+{{- end }}
+{{- end }}
 {{- $redis := .Values.redis.maxmemory }}
 {{- $held := hasSuffix "gb" $redis | ternary (mul (trimSuffix "gb" $redis | int) 1024) (trimSuffix "mb" $redis | int) | int }}
 {{- if gt $held (include "netra.mebibytes" .Values.redis.resources.limits.memory | int) }}

@@ -1,6 +1,9 @@
 {{/* Names and ports: each once. Components: backend, frontend, worker-cpu, worker-gpu, scheduler,
      flower, migrate; stores: postgresql, redis, clickhouse. */}}
 
+{{/* ClickHouse's server and the pods of backups share it; the same path in both. */}}
+{{- define "netra.folder.clickhouseBackups" -}}/var/backups/clickhouse{{- end }}
+
 {{- define "netra.port.api" -}}8000{{- end }}
 {{- define "netra.port.frontend" -}}3000{{- end }}
 {{- define "netra.port.flower" -}}5555{{- end }}

@@ -16,14 +16,15 @@ readOnlyRootFilesystem: true
 capabilities: {drop: [ALL]}
 {{- end }}
 
-{{/* The start of a pod's spec: (list $ "backend") */}}
+{{/* The start of a pod's spec: (list $ "backend"), or (list $ "backup" account) for another account
+     than that of the images. */}}
 {{- define "netra.podStart" -}}
 {{- $root := index . 0 -}}
 serviceAccountName: netra-{{ index . 1 }}
 automountServiceAccountToken: false
 enableServiceLinks: false
 securityContext:
-  {{- with $root.Values.podSecurity }}
+  {{- with gt (len .) 2 | ternary (last .) $root.Values.podSecurity }}
   {{- include "netra.podSecurity" (list .userId .groupId) | nindent 2 }}
   {{- end }}
 {{- with $root.Values.image.pullSecrets }}
