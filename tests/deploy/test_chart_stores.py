@@ -14,12 +14,18 @@ import psycopg
 import pytest
 import redis as driver
 
+from netra.backup import postgres as backup
+from netra.backup.destination import Folder
+from netra.backup.errors import BackupFailed
+from netra.backup.receiver import Receiver
 from netra.embedded import home as homes
 from netra.embedded import postgres, secrets
 from netra.embedded.component import Component
 from netra.embedded.home import Home
 from netra.embedded.ports import LOOPBACK, choose
-from tests.conftest import temporary_home
+from netra.store import postgres as store
+from netra.store.migrate import migrate_postgres
+from tests.conftest import settings_without_stores, temporary_home
 from tests.deploy.chart import objects
 from tests.deploy.chart.render import environments
 from tests.deploy.conftest import Proof
@@ -57,15 +63,16 @@ def test_a_replica_of_postgresql_copies_its_primary_and_follows_it(proof: Proof)
         server = postgres.component(home, ports["primary"], given.postgres_password, account)
         server.prepare()
         as_postgres = {"user": account.uid, "group": account.gid, "extra_groups": []}
-        with running(
-            list(server.command), folder / "primary.log", env=dict(server.env), **as_postgres
-        ):
+        rules = home.postgres / "pg_hba.conf"
+        rules.write_text(scripts("postgresql")["pg_hba.conf"])
+        command = [*server.command, "-c", f"hba_file={rules}"]
+        with running(command, folder / "primary.log", env=dict(server.env), **as_postgres):
             primary = postgres.url(ports["primary"], given.postgres_password)
             until(lambda: psycopg.connect(primary).close() is None, within_s=30)
             with psycopg.connect(primary) as connection:
                 connection.execute("CREATE TABLE kept AS SELECT generate_series(1, 1000) AS n")
 
-            # As the image runs it when the cluster is new; there `local` needs no password.
+            # As the image runs it when the cluster is new, over its socket.
             data = home.postgres / "data"
             programs = str(Path(server.command[0]).parent)
             env = {
@@ -77,9 +84,6 @@ def test_a_replica_of_postgresql_copies_its_primary_and_follows_it(proof: Proof)
                 "REPLICATION_PASSWORD": "of'the replica",  # quoted as SQL wants it
             }
             _run("replication.sh", env, as_postgres)
-            with psycopg.connect(primary) as connection:
-                connection.execute("SELECT pg_reload_conf()")
-
             copied = home.postgres / "replica"
             follow = {
                 **env,
@@ -102,6 +106,63 @@ def test_a_replica_of_postgresql_copies_its_primary_and_follows_it(proof: Proof)
                     [standby] = connection.execute("SELECT pg_is_in_recovery()").fetchone() or (0,)
                 assert standby is True
     proof("stores in the cluster: a PostgreSQL replica copied its primary, and followed it")
+
+
+def test_postgresql_lets_its_backups_be_made(tmp_path: Path, proof: Proof) -> None:
+    """`netra backup` with the role of the URL, by the chart's rules and settings."""
+    staging = environments()["staging"].manifests
+    [pod] = [spec for name, spec in objects.specs(staging) if name == "netra-postgresql"]
+    given = dict(w.split("=", 1) for w in pod["containers"][0]["args"] if "=" in w)
+    kept = ("summarize_wal", "max_slot_wal_keep_size")
+    text = scripts("postgresql")["pg_hba.conf"]
+    word = secrets.generate().postgres_password
+    with temporary_home() as folder:
+        home = Home(folder)
+        account = homes.prepare(home)
+        assert account
+        port = choose(home.ports, {"primary": 0})["primary"]
+        server = postgres.component(home, port, word, account)
+        server.prepare()
+        rules = home.postgres / "pg_hba.conf"
+        # First those that the image makes by itself, which the chart had.
+        rules.write_text(
+            "".join(line for line in text.splitlines(True) if "replication" not in line)
+        )
+        mounted = given["hba_file"].removeprefix("/scripts/")
+        command = [*server.command, "-c", f"hba_file={home.postgres / mounted}"]
+        command += [part for name in kept for part in ("-c", f"{name}={given[name]}")]
+        as_postgres = {"user": account.uid, "group": account.gid, "extra_groups": []}
+        with running(command, folder / "primary.log", env=dict(server.env), **as_postgres):
+            url = postgres.url(port, word)
+            until(lambda: psycopg.connect(url).close() is None, within_s=30)
+            settings = settings_without_stores(
+                DATABASE_URL=url, NETRA_BACKUP_SCRATCH_DIR=str(tmp_path)
+            )
+            migrate_postgres(settings)
+            destination = Folder(tmp_path / "kept")
+            with pytest.raises(BackupFailed, match=r"no pg_hba\.conf entry for replication"):
+                backup.take(settings, destination, "full")
+            rules.write_text(text)
+            with psycopg.connect(url) as connection:
+                connection.execute("SELECT pg_reload_conf()")
+            until(lambda: backup.take(settings, destination, "full"), within_s=30)
+            increment = backup.take(settings, destination, "incremental")
+            (tmp_path / "wal").mkdir()
+            receiver = Receiver(settings, tmp_path / "wal")
+            try:
+                with store.connect(settings.database, "test") as connection:
+                    receiver.keep_running(connection)
+                    lsn = "SELECT pg_current_wal_flush_lsn()::text AS lsn"
+                    row = connection.execute(lsn).fetchone()
+                    assert row
+                    until(lambda: receiver.flushed(connection, row["lsn"]), within_s=30)
+            finally:
+                receiver.stop()
+    assert increment.base
+    proof(
+        "stores in the cluster: PostgreSQL by the chart's rules and settings gave a full and an"
+        " incremental backup and its log to the role of the URL; by the image's own rules, none"
+    )
 
 
 def _run(name: str, env: dict[str, str], options: dict[str, Any]) -> None:
