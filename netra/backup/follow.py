@@ -85,6 +85,7 @@ class Follower:
         with postgres.connect(self.settings.database, "backup") as pg:
             client = clickhouse.connect(self.settings.clickhouse)
             try:
+                self.resume(pg, receiver)
                 while not self.stop.is_set():
                     began = time.monotonic()
                     if said := receiver.keep_running(pg):
@@ -94,6 +95,12 @@ class Follower:
                     self.stop.wait(max(0.0, self.settings.backup.follow_s - _since(began)))
             finally:
                 client.close()
+
+    def resume(self, pg: postgres.Connection, receiver: Receiver) -> None:
+        """Lets the receiver go on where what is kept of the log ends, before it runs first."""
+        system = _system(pg)
+        if segment := wal.resume_at(wal.listed(self.destination, system)):
+            receiver.begin_at(pg, segment)
 
     def look(
         self, pg: postgres.Connection, client: Client, receiver: Receiver, folder: Path
@@ -169,6 +176,12 @@ class Follower:
         sent = [n for n in self.destination.names(wal.folder(system)) if n.startswith(prefix)]
         for name in sent[: len(sent) - keep]:
             self.destination.delete(name)
+
+
+def _system(pg: postgres.Connection) -> str:
+    row = pg.execute("SELECT system_identifier::text AS id FROM pg_control_system()").fetchone()
+    assert row is not None
+    return row["id"]
 
 
 def _since(began: float) -> float:

@@ -25,6 +25,8 @@ from netra.backup.manifest import Manifest
 from netra.errors import NotFound
 
 SEGMENT_BYTES = 16 << 20
+#: Segments by which the second number in a segment's name counts one on.
+_PER_HIGH = (1 << 32) // SEGMENT_BYTES
 _POSITION = "position.json"
 
 
@@ -55,8 +57,7 @@ class Kept:
         """Its place among the segments, whatever its timeline; None of a history."""
         if len(self.segment) != 24:
             return None
-        per_high = (1 << 32) // SEGMENT_BYTES
-        return int(self.segment[8:16], 16) * per_high + int(self.segment[16:24], 16)
+        return int(self.segment[8:16], 16) * _PER_HIGH + int(self.segment[16:24], 16)
 
 
 def folder(system: str) -> str:
@@ -110,6 +111,19 @@ def _kept(name: str) -> Kept:
     if label.endswith(".partial"):
         segment, until, _ = label.split(".")
     return Kept(segment=segment, until=until, sha256=rest.removesuffix(".gz"), name=name)
+
+
+def resume_at(found: list[Kept]) -> str | None:
+    """The segment that the log must go on with, for what is kept to have no hole; None: any."""
+    segments = [kept for kept in found if kept.number is not None]
+    if not segments:
+        return None
+    last = segments[-1]
+    if not last.whole:
+        return last.segment
+    assert last.number is not None
+    high, low = divmod(last.number + 1, _PER_HIGH)
+    return f"{last.segment[:8]}{high:08X}{low:08X}"
 
 
 def needed(found: list[Kept], backup: Manifest) -> list[Kept]:

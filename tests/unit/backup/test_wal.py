@@ -50,6 +50,18 @@ def test_what_is_sent_comes_back_and_the_newest_part_of_a_segment_counts(
     assert (into / NAMES[1]).read_bytes() == b"two, whole"
 
 
+def test_the_log_goes_on_behind_what_is_kept_whole(place: Folder, tmp_path: Path) -> None:
+    assert wal.resume_at(wal.listed(place, "1")) is None
+    send(place, tmp_path, "00000002.history", b"timelines")
+    assert wal.resume_at(wal.listed(place, "1")) is None
+    send(place, tmp_path, NAMES[0], b"one")
+    assert wal.resume_at(wal.listed(place, "1")) == NAMES[1]
+    send(place, tmp_path, f"{NAMES[1]}.partial", b"two, begun", "0/2000100")
+    assert wal.resume_at(wal.listed(place, "1")) == NAMES[1]
+    send(place, tmp_path, "0000000200000000000000FF", b"the last of its kind")
+    assert wal.resume_at(wal.listed(place, "1")) == "000000020000000100000000"
+
+
 def test_the_same_segment_sent_twice_is_kept_once(place: Folder, tmp_path: Path) -> None:
     for _ in range(2):
         send(place, tmp_path, NAMES[0], b"one")
