@@ -24,7 +24,7 @@ BEGIN
     FOR NO KEY UPDATE;
     UPDATE stages SET state = 'succeeded', finished_at = v_now, lease_until = NULL, error = NULL,
         checkpoint = NULL
-    WHERE id = p_stage AND fence = p_fence AND state = 'running' 
+    WHERE id = p_stage AND fence = p_fence AND state = 'running'
     RETURNING id, tenant_id, job_id, name, agent, attempt, started_at INTO s;
     IF NOT FOUND THEN
         RAISE EXCEPTION 'stage % is no longer held with token %', p_stage, p_fence
