@@ -4,7 +4,8 @@
 #   scripts/ci/backup.sh netra-production 1f0c2ab…
 #
 # A cloud's own PostgreSQL lets nobody read its log: with POSTGRES_INSTANCE (and CLOUD) its own
-# snapshot is taken. Otherwise the chart's CronJob runs once (netra backup take postgres).
+# snapshot is taken; so for staging and production of deploy/terraform. Otherwise the chart's CronJob
+# runs once (netra backup take postgres), where `backup.enabled` is set.
 # With --dry-run it says what it would run.
 set -euo pipefail
 
@@ -19,6 +20,11 @@ run() {
 }
 
 if [[ -z "${POSTGRES_INSTANCE:-}" ]]; then
+    if ! run kubectl --namespace "$namespace" get cronjob/netra-backup-postgres-full >/dev/null; then
+        echo "nothing here backs PostgreSQL up: set POSTGRES_INSTANCE, terraform output" \
+            "postgres_instance, where a cloud runs it; where the chart does, set backup.enabled" >&2
+        exit 1
+    fi
     run kubectl --namespace "$namespace" create job "backup-$name" \
         --from cronjob/netra-backup-postgres-full
     run kubectl --namespace "$namespace" wait --for condition=complete "job/backup-$name" \

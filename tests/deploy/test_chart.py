@@ -271,7 +271,7 @@ def test_every_variable_is_a_setting_that_netra_reads(proof: Proof) -> None:
 
 
 def test_secrets_are_only_named() -> None:
-    secret = re.compile(r"URL$|SECRET|PASSWORD|TOKEN|_USER$")
+    secret = re.compile(r"URL$|SECRET|PASSWORD|TOKEN|API_KEY|_USER$")
     public = {
         "NEXT_PUBLIC_API_URL",
         "NEXT_PUBLIC_WS_URL",
@@ -291,7 +291,9 @@ def test_secrets_are_only_named() -> None:
         for e in spec["containers"][0]["env"]
         if e.get("valueFrom", {}).get("secretKeyRef", {}).get("name") == "netra-secrets"
     }
-    assert keys == {"database-url", "redis-url", "clickhouse-url", "jwt-secret"}
+    assert keys == {
+        "database-url", "redis-url", "clickhouse-url", "jwt-secret", "bootstrap-api-key",
+    }  # fmt: skip
 
 
 def test_pods_run_the_commands_of_the_embedded_stack(proof: Proof) -> None:
@@ -311,7 +313,7 @@ def test_pods_run_the_commands_of_the_embedded_stack(proof: Proof) -> None:
         "netra-flower",
         "netra-migrate",
     }
-    for name, (python, dash, module) in commands.items():
+    for name, (python, dash, module, *_) in commands.items():
         assert (python, dash) == ("python", "-m")
         assert module in started, f"{name} runs {module}, which the embedded stack does not"
     proof(f"chart: {len(commands)} pods run the modules that the embedded stack starts")

@@ -12,7 +12,7 @@ import yaml
 from netra.engine.holder import stage_memory_limit
 from netra.settings import Settings, Workers
 from tests.deploy.chart import objects
-from tests.deploy.chart.render import CHART, Case, Manifest, environments, render_one
+from tests.deploy.chart.render import CHART, PLAIN, Case, Manifest, environments, render_one
 from tests.deploy.tools import ROOT
 
 NVIDIA = "nvidia.com/gpu"
@@ -28,6 +28,12 @@ def console() -> list[Manifest]:
 
 def staging() -> list[Manifest]:
     return environments()["staging"].manifests
+
+
+def with_clickhouse() -> list[Manifest]:
+    """Google Cloud's and Azure's production."""
+    case = Case(environment="production", values={"clickhouse": {"inCluster": True}})
+    return render_one(case).manifests
 
 
 def values(name: str = "") -> dict[str, Any]:
@@ -143,9 +149,17 @@ def test_autoscaling_on_cpu_and_memory(name: str, bounds: tuple[int, int]) -> No
         for m in spec["metrics"]
     }
     assert targets == {"cpu": 70, "memory": 80}
-    # Two owners of one number would undo each other's work at every release.
-    assert "replicas" not in objects.find(console(), "Deployment", f"netra-{name}")["spec"]
-    assert values("-production")[name]["replicas"] == {"backend": 6, "frontend": 4}[name]
+    # It begins with more than the least; a release after that keeps the autoscaler's number, and
+    # `kubectl apply` says none, since it would set it again each time.
+    begins = objects.find(console(), "Deployment", f"netra-{name}")["spec"]["replicas"]
+    assert begins == {"backend": 6, "frontend": 4}[name]
+    template = (CHART / "templates" / f"{name}.yaml").read_text()
+    assert f'replicas: {{{{ include "netra.replicas" (list . "netra-{name}" $own) }}}}' in template
+    for path in PLAIN.glob("*.yaml"):
+        for manifest in yaml.safe_load_all(path.read_text()):
+            if (manifest or {}).get("kind") == "Deployment":
+                of_it = manifest["metadata"]["name"] == f"netra-{name}"
+                assert not (of_it and "replicas" in manifest["spec"])
 
 
 def test_autoscaling_on_requests() -> None:
@@ -214,12 +228,24 @@ def test_the_api_ends_its_streams_within_its_grace() -> None:
 def test_migrations_run_first_and_depend_on_nothing_that_comes_later() -> None:
     job = objects.find(production(), "Job", "netra-migrate")
     account = objects.find(production(), "ServiceAccount", "netra-migrate")
-    for hook in (job, account):
-        assert hook["metadata"]["annotations"]["helm.sh/hook"] == "pre-install,pre-upgrade"
+    # Stores that come with the chart come before it, the first time.
+    for manifests, first in ((production(), "pre-install"), (staging(), "post-install"),
+                             (with_clickhouse(), "post-install")):  # fmt: skip
+        for kind in ("Job", "ServiceAccount"):
+            hook = objects.find(manifests, kind, "netra-migrate")["metadata"]["annotations"]
+            assert hook["helm.sh/hook"] == f"{first},pre-upgrade"
     weights = [int(m["metadata"]["annotations"]["helm.sh/hook-weight"]) for m in (account, job)]
     assert weights[0] < weights[1]
     container = job["spec"]["template"]["spec"]["containers"][0]
     assert "envFrom" not in container
+    # Every try has its time within the Job's.
+    module, option, waits = container["command"][2:]
+    assert (module, option) == ("netra.store.migrate", "--wait")
+    tries = job["spec"]["backoffLimit"] + 1
+    assert 0 < int(waits) * tries < job["spec"]["activeDeadlineSeconds"]
+    [first_key] = [e for e in container["env"] if e["name"] == "NETRA_BOOTSTRAP_API_KEY"]
+    assert first_key["valueFrom"]["secretKeyRef"] == {
+        "name": "netra-secrets", "key": "bootstrap-api-key", "optional": True}  # fmt: skip
     settings = objects.find(production(), "ConfigMap", "netra-settings")["data"]
     given = {e["name"]: e["value"] for e in container["env"] if "value" in e}
     assert given == settings

@@ -121,6 +121,9 @@ def test_both_pipelines_do_the_same() -> None:
     assert calls("github") == calls("gitlab")
 
 
+#: What a cloud's `terraform output -raw helm_values` says, shortened.
+CLOUD_VALUES = '"domain": "netra.test"\n"clickhouse":\n  "inCluster": false\n'
+
 VALUES = {
     "CLOUD": "aws",
     "CLUSTER": "netra-production",
@@ -131,6 +134,13 @@ VALUES = {
     "GITHUB_SHA": "0123456789abcdef",
     "CI_COMMIT_SHA": "0123456789abcdef",
 }
+
+
+@pytest.fixture
+def cloud_values(tmp_path: Path) -> Path:
+    path = tmp_path / "cloud-values.yaml"
+    path.write_text(CLOUD_VALUES)
+    return path
 
 
 def run(
@@ -147,11 +157,14 @@ def run(
     )
 
 
-def test_every_command_exists_and_runs(tmp_path: Path, proof: Proof) -> None:
+def test_every_command_exists_and_runs(tmp_path: Path, cloud_values: Path, proof: Proof) -> None:
     """make's targets as `make -n`; scripts of this repository for real, told to change nothing."""
     tried = 0
     for command in commands():
-        words = [os.path.expandvars(w) for w in shlex.split(_given(command.line))]
+        given = {**VALUES, "DEPLOY_VALUES": str(cloud_values)}
+        words = [os.path.expandvars(w) for w in shlex.split(_given(command.line, given))]
+        # What the step before has written.
+        words = [str(cloud_values) if word == cloud_values.name else word for word in words]
         if words[0] == "make":
             answer = run(["make", "--dry-run", *words[1:]])
         elif words[0].startswith("scripts/"):
@@ -173,8 +186,8 @@ def test_every_command_exists_and_runs(tmp_path: Path, proof: Proof) -> None:
     )
 
 
-def _given(line: str) -> str:
-    for name, value in VALUES.items():
+def _given(line: str, values: dict[str, str]) -> str:
+    for name, value in values.items():
         line = line.replace(f"${name}", value)
     return line
 
@@ -228,16 +241,39 @@ def recorded(tmp_path: Path) -> Path:
         program.write_text(
             "#!/usr/bin/env bash\n"
             f'echo "{name} $*" >>"{tmp_path}/calls"\n'
+            '[[ "$1" != history ]] || printf %s "${HISTORY:-}"\n'
             f'[[ -z "${{FAIL:-}}" || "{name} $*" != *"$FAIL"* ]]\n'
         )
         program.chmod(0o755)
     return tmp_path
 
 
-def deploy(recorded: Path, *arguments: str, fail: str = "") -> tuple[int, list[str], str]:
+#: As Helm tells it: the newest failed, and the one before it runs.
+HISTORY = json.dumps(
+    [
+        {"revision": 1, "status": "superseded"},
+        {"revision": 2, "status": "deployed"},
+        {"revision": 3, "status": "failed"},
+    ]
+)
+
+
+def deploy(
+    recorded: Path, *arguments: str, fail: str = "", history: str = HISTORY
+) -> tuple[int, list[str], str]:
+    values = recorded / "cloud-values.yaml"
+    values.write_text(CLOUD_VALUES)
+    command = ["scripts/deploy.sh", "--environment", "production", "--tag", "abc"]
     answer = run(
-        ["scripts/deploy.sh", "--environment", "production", "--tag", "abc", *arguments],
-        {"PATH": f"{recorded}:{os.environ['PATH']}", "NETRA": "netra", "FAIL": fail},
+        [*command, "--values", str(values), *arguments],
+        {
+            "PATH": f"{recorded}:{os.environ['PATH']}",
+            "NETRA": "netra",
+            "FAIL": fail,
+            "HISTORY": history,
+            "NETRA_API_URL": "https://api.netra.test",
+            "NETRA_API_KEY": "key",
+        },
     )
     calls = recorded / "calls"
     lines = calls.read_text().splitlines() if calls.exists() else []
@@ -245,7 +281,7 @@ def deploy(recorded: Path, *arguments: str, fail: str = "") -> tuple[int, list[s
 
 
 def _gist(line: str) -> list[str]:
-    known = ("create", "wait", "upgrade", "rollback", "rollout", "smoke-test")
+    known = ("history", "get", "create", "wait", "upgrade", "rollback", "rollout", "smoke-test")
     words = line.split()
     return [words[0], *(w for w in words if w in known)]
 
@@ -254,9 +290,11 @@ def test_a_deployment_backs_up_migrates_rolls_out_and_tries(recorded: Path) -> N
     code, calls, _ = deploy(recorded)
     assert code == 0
     assert calls == [
-        "kubectl create", "kubectl wait", "helm upgrade", "kubectl rollout", "netra smoke-test",
+        "helm history", "kubectl get", "kubectl create", "kubectl wait", "helm upgrade",
+        "kubectl rollout", "netra smoke-test",
     ]  # fmt: skip
-    line = (recorded / "calls").read_text().splitlines()[2]
+    line = (recorded / "calls").read_text().splitlines()[4]
+    assert f"--values {recorded}/cloud-values.yaml" in line
     assert "--namespace netra-production" in line
     assert "values-production.yaml" in line
     assert "image.tag=abc" in line
@@ -266,7 +304,14 @@ def test_a_deployment_backs_up_migrates_rolls_out_and_tries(recorded: Path) -> N
 def test_without_a_backup_nothing_is_deployed(recorded: Path) -> None:
     code, calls, _ = deploy(recorded, fail="wait")
     assert code != 0
-    assert calls == ["kubectl create", "kubectl wait"]
+    assert calls == ["helm history", "kubectl get", "kubectl create", "kubectl wait"]
+
+
+def test_where_nothing_backs_up_it_says_what_would(recorded: Path) -> None:
+    code, calls, said = deploy(recorded, fail="get cronjob")
+    assert code != 0
+    assert calls == ["helm history", "kubectl get"]
+    assert "set POSTGRES_INSTANCE" in said
 
 
 @pytest.mark.parametrize(
@@ -298,7 +343,72 @@ def test_a_version_that_fails_is_taken_back(recorded: Path, step: str) -> None:
     code, calls, said = deploy(recorded, fail=step)
     assert code == 1
     assert calls[-1] == "helm rollback"
-    assert "bringing the one before back" in said
+    assert "bringing the one before back (revision 2)" in said
+    # Not to the one before the newest, which had failed itself.
+    assert "helm rollback netra 2 " in (recorded / "calls").read_text()
+
+
+@pytest.mark.parametrize("history", ["", '[{"revision": 1, "status": "failed"}]'])
+def test_a_first_version_that_fails_is_left_to_be_looked_at(recorded: Path, history: str) -> None:
+    code, calls, said = deploy(recorded, "--without-backup", fail="smoke-test", history=history)
+    assert code == 1
+    assert "helm rollback" not in calls
+    assert "there is none before it to bring back" in said
+
+
+@pytest.mark.parametrize("missing", ["NETRA_API_URL", "NETRA_API_KEY"])
+def test_the_smoke_test_is_never_of_this_machine(recorded: Path, missing: str) -> None:
+    values = recorded / "cloud-values.yaml"
+    values.write_text(CLOUD_VALUES)
+    given = {"NETRA_API_URL": "https://api.netra.test", "NETRA_API_KEY": "key", missing: ""}
+    answer = run(
+        ["scripts/deploy.sh", "--environment", "production", "--tag", "x", "--values", str(values)],
+        {"PATH": f"{recorded}:{os.environ['PATH']}", **given},
+    )
+    assert answer.returncode == 2
+    assert f"{missing} is missing" in answer.stderr
+    assert not (recorded / "calls").exists()
+
+
+@pytest.mark.parametrize(
+    ("environment", "domain"),
+    [("production", ""), ("staging", ""), ("production", "domain: my.example.org\n")],
+)
+def test_an_example_is_never_deployed(tmp_path: Path, environment: str, domain: str) -> None:
+    """As a pipeline would whose variable DEPLOY_VALUES nobody has set."""
+    given = ["scripts/deploy.sh", "--dry-run", "--environment", environment, "--tag", "x"]
+    if domain:
+        (tmp_path / "values.yaml").write_text(domain)
+        given += ["--values", str(tmp_path / "values.yaml")]
+    answer = run(given)
+    assert answer.returncode == 2
+    assert "which is an example" in answer.stderr
+    assert "DEPLOY_VALUES" in answer.stderr
+    assert "helm upgrade" not in answer.stderr
+    (tmp_path / "empty.yaml").write_text("\n" if domain else "")
+    answer = run([*given, "--values", str(tmp_path / "empty.yaml")])
+    assert answer.returncode == 2
+
+
+def test_pipelines_deploy_with_the_values_of_the_cloud() -> None:
+    calls = [c for c in commands() if c.line.startswith("scripts/deploy.sh")]
+    assert {c.pipeline for c in calls} == {"github", "gitlab"}
+    for call in calls:
+        assert "--values" in call.line, f"{call}: the next deployment would differ from the first"
+    steps = github()["jobs"]["deploy"]["steps"]
+    [written] = [
+        s for s in steps if "cloud-values.yaml" in s.get("run", "") and "printf" in s["run"]
+    ]
+    assert written["env"] == {"DEPLOY_VALUES": "${{ vars.DEPLOY_VALUES }}"}
+
+
+def test_gitlab_deploys_staging_as_production() -> None:
+    jobs = gitlab()
+    staging = jobs["deploy-staging"]
+    assert staging["extends"] == "deploy"
+    assert "script" not in staging
+    assert staging["variables"] == {"ENVIRONMENT": "staging"}
+    assert staging["resource_group"] != jobs["deploy"]["resource_group"]
 
 
 @pytest.mark.parametrize(

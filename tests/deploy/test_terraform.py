@@ -330,7 +330,9 @@ def test_netra_understands_the_urls_of_the_secret(name: str) -> None:
     from netra.store.clickhouse import database_of
 
     secrets = _secrets(name)
-    assert set(secrets) == {"database-url", "redis-url", "clickhouse-url", "jwt-secret"}
+    assert set(secrets) == {
+        "database-url", "redis-url", "clickhouse-url", "jwt-secret", "bootstrap-api-key",
+    }  # fmt: skip
     conninfo = conninfo_to_dict(Database(url=secrets["database-url"]).url)
     assert (conninfo["user"], conninfo["dbname"], conninfo["sslmode"]) == (
         "netra",

@@ -9,7 +9,7 @@ output "kubeconfig_command" {
 }
 
 output "secret_name" {
-  description = "In Secrets Manager: database-url, redis-url, clickhouse-url and jwt-secret of the Secret netra-secrets."
+  description = "In Secrets Manager: database-url, redis-url, clickhouse-url, jwt-secret and bootstrap-api-key of the Secret netra-secrets."
   value       = aws_secretsmanager_secret.netra.name
 }
 

@@ -2,7 +2,7 @@
 # plan nor the state holds them. Raising secrets_version makes and sets new ones (rotation).
 
 ephemeral "random_password" "made" {
-  for_each = toset(["postgres", "redis", "clickhouse", "jwt"])
+  for_each = toset(["postgres", "redis", "clickhouse", "jwt", "api_key"])
 
   length = 48
   # They stand in URLs.
@@ -22,13 +22,15 @@ locals {
     redis-url      = "rediss://:${local.redis_password}@${aws_elasticache_replication_group.main.primary_endpoint_address}:6379/0?ssl_cert_reqs=required"
     clickhouse-url = "https://netra:${local.clickhouse_password}@${local.clickhouse_host}:8123/netra"
     jwt-secret     = ephemeral.random_password.made["jwt"].result
+    # Made an API key by the first migration; scripts/deploy.sh tries the API with it.
+    bootstrap-api-key = "netra_${ephemeral.random_password.made["api_key"].result}"
   }
 }
 
 resource "aws_secretsmanager_secret" "netra" {
   #checkov:skip=CKV2_AWS_57:Rotation is secrets_version, which sets the stores and the secret in one apply; a rotation by Lambda would know only one of them
   name                    = "netra/${var.environment}"
-  description             = "database-url, redis-url, clickhouse-url, jwt-secret of Netra"
+  description             = "database-url, redis-url, clickhouse-url, jwt-secret, bootstrap-api-key of Netra"
   kms_key_id              = aws_kms_key.main.arn
   recovery_window_in_days = 30
 }

@@ -13,6 +13,11 @@ output "secret_command" {
   value       = "az keyvault secret show --vault-name ${azurerm_key_vault.main.name} --name ${azurerm_key_vault_secret.main["netra-secrets"].name} --query value --output tsv"
 }
 
+output "stores_secret_command" {
+  description = "The same of the Secret netra-stores, which ClickHouse in the cluster reads."
+  value       = "az keyvault secret show --vault-name ${azurerm_key_vault.main.name} --name ${azurerm_key_vault_secret.main["netra-stores"].name} --query value --output tsv"
+}
+
 output "helm_values" {
   description = "Values of deploy/helm/netra that this cloud decides: terraform output -raw helm_values > cloud-values.yaml."
   value = yamlencode({

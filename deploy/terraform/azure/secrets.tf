@@ -3,7 +3,7 @@
 # reads: the state's container is encrypted, and who reads it is logged.
 
 ephemeral "random_password" "made" {
-  for_each = toset(["postgres", "clickhouse", "jwt"])
+  for_each = toset(["postgres", "clickhouse", "jwt", "api_key"])
 
   length = 48
   # They stand in URLs.
@@ -23,6 +23,8 @@ locals {
       redis-url      = "rediss://:${urlencode(azurerm_managed_redis.main.default_database[0].primary_access_key)}@${azurerm_managed_redis.main.hostname}:${local.redis_port}/0?ssl_cert_reqs=required"
       clickhouse-url = "http://netra:${local.clickhouse_password}@netra-clickhouse:8123/netra"
       jwt-secret     = ephemeral.random_password.made["jwt"].result
+      # Made an API key by the first migration; scripts/deploy.sh tries the API with it.
+      bootstrap-api-key = "netra_${ephemeral.random_password.made["api_key"].result}"
     }
     # ClickHouse runs in the cluster here (deploy/helm/netra).
     netra-stores = {

@@ -13,6 +13,11 @@ output "secret_command" {
   value       = "gcloud secrets versions access latest --secret ${google_secret_manager_secret.main["netra-secrets"].secret_id} --project ${var.project}"
 }
 
+output "stores_secret_command" {
+  description = "The same of the Secret netra-stores, which ClickHouse in the cluster reads."
+  value       = "gcloud secrets versions access latest --secret ${google_secret_manager_secret.main["netra-stores"].secret_id} --project ${var.project}"
+}
+
 output "helm_values" {
   description = "Values of deploy/helm/netra that this cloud decides: terraform output -raw helm_values > cloud-values.yaml."
   value = yamlencode({

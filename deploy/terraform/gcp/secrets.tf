@@ -3,7 +3,7 @@
 # reads: the state's bucket is encrypted, and who reads it is logged.
 
 ephemeral "random_password" "made" {
-  for_each = toset(["postgres", "clickhouse", "jwt"])
+  for_each = toset(["postgres", "clickhouse", "jwt", "api_key"])
 
   length = 48
   # They stand in URLs.
@@ -21,6 +21,8 @@ locals {
       redis-url      = "rediss://:${google_redis_instance.main.auth_string}@${google_redis_instance.main.host}:${google_redis_instance.main.port}/0?ssl_cert_reqs=none"
       clickhouse-url = "http://netra:${local.clickhouse_password}@netra-clickhouse:8123/netra"
       jwt-secret     = ephemeral.random_password.made["jwt"].result
+      # Made an API key by the first migration; scripts/deploy.sh tries the API with it.
+      bootstrap-api-key = "netra_${ephemeral.random_password.made["api_key"].result}"
     }
     # ClickHouse runs in the cluster here (deploy/helm/netra).
     netra-stores = {

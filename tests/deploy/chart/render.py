@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import subprocess
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache, cached_property
 from pathlib import Path
@@ -139,8 +139,14 @@ def plain() -> dict[str, str]:
     """The files of deploy/k8s: production, by name, each with a fixed order of keys and objects."""
     case = Case(environment="production", values={"namespace": {"create": True}})
     files: dict[str, str] = {}
-    for name, text in sorted(render_one(case).files.items()):
-        objects = [_plain(m) for m in yaml.safe_load_all(text) if m]
+    rendered = render_one(case)
+    scaled = {
+        m["spec"]["scaleTargetRef"]["name"]
+        for m in rendered.manifests
+        if m["kind"] == "HorizontalPodAutoscaler"
+    }
+    for name, text in sorted(rendered.files.items()):
+        objects = [_plain(m, scaled) for m in yaml.safe_load_all(text) if m]
         if objects:
             files[name] = _HEAD + yaml.safe_dump_all(objects, sort_keys=True, width=100)
     listed = {
@@ -153,9 +159,11 @@ def plain() -> dict[str, str]:
     return files
 
 
-def _plain(manifest: Manifest) -> Manifest:
-    """Without what only Helm reads."""
+def _plain(manifest: Manifest, scaled: Collection[str]) -> Manifest:
+    """Without what only Helm reads; `kubectl apply` would set an autoscaler's number each time."""
     meta = manifest["metadata"]
+    if manifest["kind"] == "Deployment" and meta["name"] in scaled:
+        manifest["spec"].pop("replicas", None)
     annotations = meta.get("annotations", {})
     meta["annotations"] = {k: v for k, v in annotations.items() if not k.startswith("helm.sh/")}
     if not meta["annotations"]:

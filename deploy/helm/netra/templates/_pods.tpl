@@ -48,6 +48,17 @@ topologySpreadConstraints:
   {{- end }}
 {{- end }}
 
+{{/* How many pods: with an autoscaler its number, which is the live one; a release that set another
+     would undo its work. Of a Deployment that is new, or a standby's, `replicas` is where it begins:
+     (list $ "netra-backend" values) */}}
+{{- define "netra.replicas" -}}
+{{- $root := index . 0 -}}
+{{- $own := index . 2 -}}
+{{- $live := lookup "apps/v1" "Deployment" $root.Release.Namespace (index . 1) -}}
+{{- $now := dig "spec" "replicas" 0 ($live | default dict) | int -}}
+{{- and $own.autoscaling.enabled (gt $now 0) | ternary $now (int $own.replicas) -}}
+{{- end }}
+
 {{- define "netra.container" -}}
 {{- $root := index . 0 -}}
 image: {{ include "netra.image" (list $root (index . 1)) }}
