@@ -18,7 +18,14 @@ from netra.embedded.home import Home
 from netra.settings import Settings
 
 EXAMINATIONS: tuple[Examination, ...] = (
-    *(machine.python, machine.home, machine.disk, machine.engines, machine.wanted_ports),
+    *(
+        machine.variables,
+        machine.python,
+        machine.home,
+        machine.disk,
+        machine.engines,
+        machine.wanted_ports,
+    ),
     machine.gpu,
     running.processes,
     *(stores.postgres, stores.valkey, stores.clickhouse),
@@ -28,9 +35,11 @@ EXAMINATIONS: tuple[Examination, ...] = (
 _STYLES = {"ok": "green", "warn": "yellow", "fail": "bold red", "skip": "dim"}
 
 
-def examine(home: Home, settings: Settings) -> list[Check]:
+def examine(
+    home: Home, settings: Settings, api_url: str = "", *, chosen: bool = True
+) -> list[Check]:
     """Everything that `netra doctor` looks at, in the order it shows it."""
-    on = subject(home, settings)
+    on = subject(home, settings, api_url, chosen=chosen)
     found = [check for examination in EXAMINATIONS for check in guarded(examination, on)]
     return causes.explained(found)
 
@@ -57,5 +66,7 @@ def _verdict(roots: Sequence[Check]) -> str:
     if not roots:
         return "all is well"
     counts = {state: sum(c.state == state for c in roots) for state in ("fail", "warn")}
+    if any(check.found.startswith(running.NOTHING_RUNS) for check in roots):
+        return f"{running.NOTHING_RUNS}: netra up"
     names = ", ".join(check.name for check in roots)
     return f"{counts['fail']} failed, {counts['warn']} to watch: {names}"

@@ -128,17 +128,21 @@ def _places(now: status.Status) -> RenderableType:
 
 @click.command()
 @home_option
+@click.option("--url", envvar="NETRA_API_URL", help="The API's URL. [NETRA_API_URL]")
 @output.json_option
-def doctor(home: str | None, as_json: bool) -> Any:
+def doctor(home: str | None, url: str | None, as_json: bool) -> Any:
     """Check the machine and the stack; for whatever is wrong, say why and what to do.
 
-    Exit code 0: all is well; 3: something to watch; 1: something is broken.
+    Where no stack runs, the stores and the API that settings name are examined: in a pod, say.
+
+    Exit code 0: all is well; 3: something to watch, or nothing runs; 1: something is broken.
     """
     from netra.cli.checks.check import Check
     from netra.cli.doctor import examine, exit_code, render
 
     try:
-        checks = examine(_home(home), settings.current())
+        api_url, chosen = (url or "").rstrip("/"), home is not None
+        checks = examine(_home(home), settings.current(), api_url, chosen=chosen)
     except SettingsError as e:
         mend = "correct the file or variable that it names"
         checks = [Check(name="settings", state="fail", found=e.detail, mend=mend)]

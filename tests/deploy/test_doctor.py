@@ -324,6 +324,101 @@ def _until_overdue(ill: StackInfo) -> None:
     raise AssertionError("the lease did not run out")
 
 
+# -- where no stack runs --------------------------------------------------------------------------
+
+
+def in_a_pod(ill: StackInfo, **more: str) -> tuple[int, dict[str, dict[str, Any]]]:
+    """The doctor as in a pod: addresses in the environment, no home, the API on this host."""
+    given = {
+        "DATABASE_URL": ill.database_url,
+        "REDIS_URL": ill.redis_url,
+        "CLICKHOUSE_URL": ill.clickhouse_url,
+        "NETRA_API_HOST": "0.0.0.0",
+        "NETRA_API_PORT": str(ill.ports["api"]),
+        # The stack runs on this machine's usual ports, and that is no matter.
+        "NETRA_EMBEDDED_API_PORT": str(ill.ports["api"]),
+        **more,
+    }
+    with tempfile.TemporaryDirectory() as nowhere:
+        code, checks = doctor(Path(nowhere), **given)
+    return code, {check["name"]: check for check in checks}
+
+
+@pytest.mark.timeout(240)
+def test_an_installation_is_examined_by_the_addresses_it_has(ill: StackInfo) -> None:
+    code, checks = in_a_pod(ill)
+    assert code == 0, causes(list(checks.values()))
+    assert {checks[name]["state"] for name in ("postgres", "valkey", "clickhouse", "api")} == {"ok"}
+    skipped = {name: check for name, check in checks.items() if check["state"] == "skip"}
+    assert set(skipped) == {"home", "engines", "ports", "gpu", "processes", "flower"}
+    assert all(check["found"] and not check["mend"] for check in skipped.values())
+
+    code, checks = in_a_pod(ill, NETRA_API_PORT="1")
+    assert (code, checks["api"]["state"]) == (0, "skip"), "a worker's pod: the API is not here"
+    assert in_a_pod(ill, NETRA_API_PORT="1", NETRA_API_URL=ill.api_url)[0] == 0
+    code, checks = in_a_pod(ill, NETRA_API_URL="http://127.0.0.1:1")
+    assert (code, checks["api"]["state"]) == (1, "fail")
+    code, checks = in_a_pod(ill, CLICKHOUSE_URL="")
+    assert (code, checks["clickhouse"]["state"]) == (0, "skip")
+    assert "CLICKHOUSE_URL is not set" in checks["clickhouse"]["found"]
+
+
+@pytest.mark.timeout(240)
+def test_a_gpu_pool_that_is_scaled_to_nothing_is_well_until_stages_wait(ill: StackInfo) -> None:
+    with held_still(supervisor(ill.home)), sql(ill.database_url) as pg:
+        ill.kill("worker-gpu")
+        end = time.monotonic() + 60
+        while in_a_pod(ill)[1]["workers gpu"]["found"] != "none runs, and no stage waits for one":
+            assert time.monotonic() < end
+            time.sleep(1)
+        assert in_a_pod(ill)[0] == 0
+        with Netra(ill.api_url, ill.api_key) as netra:
+            stages = ({"agent": "noop", "params": {"sleep_s": 60.0}},)
+            job = netra.jobs.submit(JobRequest(stages=stages))  # pyright: ignore[reportArgumentType]
+            # No agent of the gpu pool is without a workload: this one's stage is moved there.
+            with held_still(ill.pids["worker-cpu"]):
+                pg.execute("UPDATE stages SET pool = 'gpu' WHERE job_id = %s", [job.id])
+                code, checks = in_a_pod(ill)
+            found = checks["workers gpu"]
+            assert (code, found["state"]) in ((1, "warn"), (3, "warn")), found
+            assert "1 stages wait for one" in found["found"]
+            netra.jobs.cancel(job.id)
+    healthy(ill.home)
+
+
+def test_where_nothing_runs_the_doctor_says_so() -> None:
+    none = Path(tempfile.gettempdir()) / f"netra-none-{os.getpid()}"
+    code, checks = doctor(none)
+    assert (code, causes(checks)["processes"]) == (3, "nothing runs here")
+    shown = subprocess.run(
+        [NETRA, "doctor", "--home", str(none)],
+        env=environ(),
+        capture_output=True,
+        text=True,
+    )
+    assert shown.stdout.splitlines()[-1] == "nothing runs here: netra up"
+
+
+@pytest.mark.timeout(180)
+def test_a_stack_that_died_is_not_well() -> None:
+    path = Path(tempfile.mkdtemp(prefix="netra-doctor-"))
+    try:
+        with stack_at(path):
+            os.kill(supervisor(path), signal.SIGKILL)
+            end = time.monotonic() + 90
+            while True:  # its processes end by themselves, some later than others
+                code, checks = doctor(path)
+                assert code == 3
+                found = causes(checks)["processes"]
+                if "supervisor died" in found:
+                    break
+                assert "a crashed stack left these running" in found
+                assert time.monotonic() < end, found
+                time.sleep(2)
+    finally:
+        shutil.rmtree(path, ignore_errors=True)
+
+
 # -- when there is next to nothing to examine -----------------------------------------------------
 
 

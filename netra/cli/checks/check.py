@@ -36,28 +36,39 @@ class Subject:
     settings: Settings
     stack: info.StackInfo | None
     running: bool
+    #: The API that somebody names; empty: the stack's, or the one of this host.
+    api_url: str = ""
 
     @property
-    def has_stores(self) -> bool:
-        """Whether there are stores to ask: a stack runs, or settings name them all."""
+    def elsewhere(self) -> bool:
+        """Whether an installation is examined that no stack of this machine's is: in a pod, say."""
         s = self.settings
-        return self.running or bool(s.database.url and s.redis.url and s.clickhouse.url)
+        named = (s.database.url, s.redis.url, s.clickhouse.url, self.api_url)
+        return not self.running and any(named)
 
     @property
     def wants_gpu_worker(self) -> bool:
         """Whether the stack here has a gpu worker, or, where none runs, would have one."""
         if self.running:
             return "worker-gpu" in runfile.read(self.home).processes
-        return not self.has_stores
+        return not self.elsewhere
 
 
 #: Looks at one thing, or at several that come together.
 Examination = Callable[[Subject], Iterator[Check]]
 
 
-def subject(home: Home, settings: Settings) -> Subject:
+def subject(home: Home, settings: Settings, api_url: str = "", *, chosen: bool = True) -> Subject:
+    """What is examined: the stack that runs in `home`, else what settings name.
+
+    Args:
+        chosen: somebody named the home. Else stores that settings name come before a stack of
+            other stores that runs where stacks run by default.
+    """
     stack = info.of_home(home, settings)
     running = runfile.is_running(home)
+    if stack and running and not chosen and _names_others(settings, stack):
+        running = False
     if stack and running:
         replace = msgspec.structs.replace
         settings = replace(
@@ -66,7 +77,12 @@ def subject(home: Home, settings: Settings) -> Subject:
             redis=replace(settings.redis, url=stack.redis_url),
             clickhouse=replace(settings.clickhouse, url=stack.clickhouse_url),
         )
-    return Subject(home=home, settings=settings, stack=stack, running=running)
+    return Subject(home=home, settings=settings, stack=stack, running=running, api_url=api_url)
+
+
+def _names_others(settings: Settings, stack: info.StackInfo) -> bool:
+    named = (settings.database.url, settings.redis.url, settings.clickhouse.url)
+    return all(named) and named != (stack.database_url, stack.redis_url, stack.clickhouse_url)
 
 
 def guarded(examination: Examination, on: Subject) -> list[Check]:

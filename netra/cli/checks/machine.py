@@ -7,7 +7,9 @@ import os
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from tempfile import gettempdir
 
+from netra import settings, settings_sources
 from netra.cli.checks.check import Check, Subject
 from netra.embedded import account, ports, processes
 from netra.errors import NetraError
@@ -22,7 +24,18 @@ _DISK_SHORT = 2 << 30
 _DISK_FULL = 300 << 20
 #: A small file system that is mostly free is not full.
 _SHARE_SHORT = 0.2
+_MORE_ROOM = "free some, grow it, or choose another place: --home, for uploads NETRA_API_SPOOL_DIR"
+#: Why what only the one-machine stack needs is not looked at.
+_NO_STACK = "no stack is to run here: settings name an installation's addresses"
 _SHARE_FULL = 0.05
+
+
+def variables(on: Subject) -> Iterator[Check]:
+    """Which settings count. Wrong ones are refused before any examination."""
+    found = f"environment {on.settings.environment}"
+    if unread := settings_sources.unknown(os.environ, settings.variables()):
+        found += f"; nothing reads {', '.join(unread)}"
+    yield Check(name="settings", state="ok", found=found)
 
 
 def python(on: Subject) -> Iterator[Check]:
@@ -37,6 +50,9 @@ def python(on: Subject) -> Iterator[Check]:
 
 
 def home(on: Subject) -> Iterator[Check]:
+    if on.elsewhere:
+        yield Check(name="home", state="skip", found=_NO_STACK)
+        return
     path = on.home.path
     nearest = _nearest(path)
     if not os.access(nearest, os.W_OK | os.X_OK):
@@ -62,7 +78,10 @@ def home(on: Subject) -> Iterator[Check]:
 
 
 def disk(on: Subject) -> Iterator[Check]:
-    """Every file system that the home and its stores lie on."""
+    """Every file system that the home and its stores lie on; without them, that of uploads."""
+    if on.elsewhere:
+        yield _room("disk uploads", _nearest(Path(on.settings.api.spool_dir or gettempdir())))
+        return
     home = on.home
     folders = {"": home.path, "postgres": home.postgres, "valkey": home.valkey}
     folders |= {"clickhouse": home.clickhouse, "logs": home.logs}
@@ -92,12 +111,15 @@ def _room(name: str, place: Path) -> Check:
         name=name,
         state=state,
         found=f"{wrong}{free / 1e9:.2f} GB free ({share:.0%}) at {place}",
-        mend="" if state == "ok" else "free some, grow it, or choose a home elsewhere with --home",
+        mend="" if state == "ok" else _MORE_ROOM,
     )
 
 
 def engines(on: Subject) -> Iterator[Check]:
     """Whether the stores that the stack would start are installed."""
+    if on.elsewhere:
+        yield Check(name="engines", state="skip", found=_NO_STACK)
+        return
     urls = (on.settings.database.url, on.settings.redis.url, on.settings.clickhouse.url)
     missing = [
         wheel
@@ -119,6 +141,9 @@ def wanted_ports(on: Subject) -> Iterator[Check]:
     if on.running and on.stack:
         shown = ", ".join(f"{name} {port}" for name, port in sorted(on.stack.ports.items()))
         yield Check(name="ports", state="ok", found=f"in use by this stack: {shown}")
+        return
+    if on.elsewhere:
+        yield Check(name="ports", state="skip", found=_NO_STACK)
         return
     wanted = {n: p for n, p in processes.wanted_ports(on.settings).items() if p}
     taken = [f"{name} {port}" for name, port in wanted.items() if not ports.is_free(port)]

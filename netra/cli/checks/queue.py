@@ -25,11 +25,12 @@ _IDLE_TRANSACTION_S = 5.0
 _PATIENCE_S = 6.0
 _SCHEDULER = "netra-scheduler"
 _POOLS = ("cpu", "gpu")
+_DEAD = (psutil.STATUS_DEAD, psutil.STATUS_ZOMBIE)
 
 
 def queue(on: Subject) -> Iterator[Check]:
     """Nothing, where PostgreSQL cannot be asked: its own check says why."""
-    if not on.has_stores:
+    if not on.settings.database.url:
         return
     try:
         connection = postgres_store.connect(on.settings.database, "doctor")
@@ -41,24 +42,35 @@ def queue(on: Subject) -> Iterator[Check]:
             return
         rows = operating.workers(connection)
         stale_s = on.settings.queue.worker_stale_s
+        waiting = operating.stages(connection)
         for pool in _POOLS:
             yield from _silent(pool, rows, stale_s)
-            yield _pool(pool, rows, stale_s)
+            waits = sum(row.stages for row in waiting if (row.pool, row.state) in _waits(pool))
+            # Where a pool is scaled down to nothing, a stage that waits is what brings it back.
+            expected = pool == "cpu" or (on.running and on.wants_gpu_worker)
+            yield _pool(pool, rows, stale_s, waits=waits, expected=expected)
         yield _scheduler(connection)
         yield _transactions(connection)
         yield _leases(connection)
 
 
-def _pool(pool: str, rows: list[WorkerRow], stale_s: float) -> Check:
+def _waits(pool: str) -> tuple[tuple[str, str], ...]:
+    return ((pool, "ready"), (pool, "admitted"))
+
+
+def _pool(pool: str, rows: list[WorkerRow], stale_s: float, *, waits: int, expected: bool) -> Check:
     living = [row for row in rows if row.pool == pool and row.quiet_s <= stale_s]
     slots = sum(row.concurrency for row in living)
     if living:
         found = f"{len(living)} alive with {slots} slots"
         return Check(name=f"workers {pool}", state="ok", found=found)
+    if not (expected or waits):
+        found = "none runs, and no stage waits for one"
+        return Check(name=f"workers {pool}", state="ok", found=found)
     return Check(
         name=f"workers {pool}",
         state="warn",
-        found=f"none has given a sign of life for {stale_s:g} s",
+        found=f"none has given a sign of life for {stale_s:g} s; {waits} stages wait for one",
         mend=f"jobs wait until one runs: netra worker {pool}; see its log",
     )
 
@@ -68,9 +80,10 @@ def _silent(pool: str, rows: list[WorkerRow], stale_s: float) -> Iterator[Check]
     silent = [row for row in rows if row.pool == pool and row.quiet_s > stale_s]
     for row in silent:
         here = row.host == platform.node()
-        if here and not psutil.pid_exists(row.pid):
+        state = _state(row.pid) if here else ""
+        if state in _DEAD:
             continue  # it died, and whoever runs it has started another or will
-        held_still = here and psutil.Process(row.pid).status() == psutil.STATUS_STOPPED
+        held_still = state == psutil.STATUS_STOPPED
         why = "it is held still (stopped by a signal)" if held_still else "it is cut off or hangs"
         mend = f"kill -CONT {row.pid}, or kill -9 {row.pid}: its stages run again elsewhere"
         if not here:
@@ -84,6 +97,13 @@ def _silent(pool: str, rows: list[WorkerRow], stale_s: float) -> Iterator[Check]
             found=f"pid {row.pid} on {row.host} has been silent for {row.quiet_s:.0f} s: {why}",
             mend=mend,
         )
+
+
+def _state(pid: int) -> str:
+    try:
+        return psutil.Process(pid).status()
+    except psutil.NoSuchProcess:
+        return psutil.STATUS_DEAD
 
 
 def _scheduler(connection: Connection) -> Check:

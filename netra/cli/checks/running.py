@@ -5,15 +5,22 @@ from __future__ import annotations
 import http.client
 import socket
 from collections.abc import Iterator
+from urllib.error import HTTPError
+from urllib.request import urlopen
 
 import psutil
 
 from netra.cli.checks.check import Check, Subject
-from netra.embedded import status
+from netra.embedded import runfile, status
 from netra.embedded.ports import LOOPBACK
 
 #: Processes that died more often than this are not well, even if they run now.
 _RESTARTS = 3
+#: The addresses that a server listens on all interfaces with, which nobody can connect to.
+_HERE = {"0.0.0.0": LOOPBACK, "::": "[::1]"}
+NOTHING_RUNS = "nothing runs here"
+_ELSEWHERE = "no stack runs here; the processes run wherever they were started"
+_PATIENCE_S = 5.0
 
 
 def processes(on: Subject) -> Iterator[Check]:
@@ -23,8 +30,10 @@ def processes(on: Subject) -> Iterator[Check]:
             names = ", ".join(now.processes)
             found = f"a crashed stack left these running: {names}"
             yield Check(name="processes", state="warn", found=found, mend="netra down")
+        elif on.elsewhere:
+            yield Check(name="processes", state="skip", found=_ELSEWHERE)
         else:
-            yield Check(name="processes", state="skip", found="no stack runs", mend="netra up")
+            yield Check(name="processes", state="warn", found=_nothing(on), mend="netra up")
         return
     for name, p in now.processes.items():
         if p.pid is None and p.state == "running":
@@ -43,6 +52,12 @@ def processes(on: Subject) -> Iterator[Check]:
     yield Check(name="processes", state="ok", found=found)
 
 
+def _nothing(on: Subject) -> str:
+    if runfile.read(on.home).state == "stopped":
+        return NOTHING_RUNS
+    return f"{NOTHING_RUNS}: the stack's supervisor died, and its processes with it"
+
+
 def _is_held_still(pid: int) -> bool:
     try:
         return psutil.Process(pid).status() == psutil.STATUS_STOPPED
@@ -51,15 +66,26 @@ def _is_held_still(pid: int) -> bool:
 
 
 def api(on: Subject) -> Iterator[Check]:
-    if not (on.running and on.stack):
-        yield Check(name="api", state="skip", found="no stack runs", mend="netra up")
+    """The API of the stack, the one that is named, else the one that listens in this host."""
+    if on.running and on.stack:
+        url, log = on.stack.api_url, "logs/api.log"
+    elif on.elsewhere:
+        at = on.settings.api
+        url, log = on.api_url or f"http://{_HERE.get(at.host, at.host)}:{at.port}", "its log"
+    else:
+        yield Check(name="api", state="skip", found=NOTHING_RUNS)
         return
-    code, text = _get(on.stack.ports["api"], "/health/ready")
+    code, text = _ask(f"{url}/health/ready")
+    if not code and on.elsewhere and not on.api_url:
+        found = f"none listens at {url}, and NETRA_API_URL names none"
+        yield Check(name="api", state="skip", found=found)
+        return
+    mend = f"start it, or mend NETRA_API_URL; see {log}" if not code else ""
     yield Check(
         name="api",
         state="ok" if code == 200 else "fail",
-        found=_readiness(on.stack.api_url, code, text),
-        mend="" if code == 200 else "mend the store that it names; see logs/api.log",
+        found=_readiness(url, code, text),
+        mend="" if code == 200 else mend or f"mend the store that it names; see {log}",
     )
 
 
@@ -71,7 +97,8 @@ def _readiness(url: str, code: int, text: str) -> str:
 
 def flower(on: Subject) -> Iterator[Check]:
     if not (on.running and on.stack):
-        yield Check(name="flower", state="skip", found="no stack runs", mend="netra up")
+        found = "no stack runs here; Flower is looked at from its own machine"
+        yield Check(name="flower", state="skip", found=found)
         return
     port = on.stack.ports["flower"]
     answers = [_get(port, path) for path in ("/", "/metrics", "/healthcheck")]
@@ -90,6 +117,18 @@ def flower(on: Subject) -> Iterator[Check]:
         yield Check(name="flower", state="fail", found=found, mend=mend)
     else:
         yield Check(name="flower", state="ok", found="on the loopback, asks for credentials")
+
+
+def _ask(url: str) -> tuple[int, str]:
+    """The status, 0 if there is none, and what was said."""
+    try:
+        with urlopen(url, timeout=_PATIENCE_S) as answer:
+            return answer.status, answer.read().decode(errors="replace")
+    except HTTPError as e:
+        with e:
+            return e.code, e.read().decode(errors="replace")
+    except (OSError, ValueError, http.client.HTTPException) as e:
+        return 0, f"no answer from {url}: {e}"
 
 
 def _get(port: int, path: str) -> tuple[int, str]:

@@ -12,14 +12,13 @@ from netra.store import clickhouse_http, clickhouse_migrations, revisions
 from netra.store import postgres as postgres_store
 from netra.store import redis as redis_store
 
-_NOT_RUNNING = "no stack runs here, and the settings name no stores"
 #: Above this share of what is allowed, a store soon refuses, of connections and of memory.
 _NEARLY_FULL = 0.9
 
 
 def postgres(on: Subject) -> Iterator[Check]:
-    if not on.has_stores:
-        yield Check(name="postgres", state="skip", found=_NOT_RUNNING, mend="netra up")
+    if not on.settings.database.url:
+        yield _not_given("postgres", "DATABASE_URL")
         return
     try:
         connection = postgres_store.connect(on.settings.database, "doctor")
@@ -54,6 +53,11 @@ def postgres(on: Subject) -> Iterator[Check]:
         )
 
 
+def _not_given(name: str, variable: str) -> Check:
+    found = f"no stack runs here, and {variable} is not set"
+    return Check(name=name, state="skip", found=found)
+
+
 def _revision(current: str | None) -> Check:
     name, known = "postgres migrations", revisions.known()
     if current == known[-1]:
@@ -74,8 +78,8 @@ def _revision(current: str | None) -> Check:
 
 
 def valkey(on: Subject) -> Iterator[Check]:
-    if not on.has_stores:
-        yield Check(name="valkey", state="skip", found=_NOT_RUNNING, mend="netra up")
+    if not on.settings.redis.url:
+        yield _not_given("valkey", "REDIS_URL")
         return
     from redis.exceptions import RedisError
 
@@ -118,8 +122,8 @@ def valkey(on: Subject) -> Iterator[Check]:
 
 
 def clickhouse(on: Subject) -> Iterator[Check]:
-    if not on.has_stores:
-        yield Check(name="clickhouse", state="skip", found=_NOT_RUNNING, mend="netra up")
+    if not on.settings.clickhouse.url:
+        yield _not_given("clickhouse", "CLICKHOUSE_URL")
         return
     settings = on.settings.clickhouse
 
