@@ -2,7 +2,8 @@
 
 A probe that asked the process over the broker would cost seconds of CPU each time, and would end
 workers that are only busy. The file is touched whether or not the stores answer: restarting a
-worker does not mend a database.
+worker does not mend a database. It holds the pid of whoever beats, so that the file of an earlier
+run is not taken for a process that hangs.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ import logging
 import os
 import tempfile
 import time
+from dataclasses import dataclass
 from pathlib import Path
 
 from netra.settings import Health
@@ -34,22 +36,56 @@ class Heartbeat:
             name: `worker-cpu`, `worker-gpu` or `scheduler`.
         """
         self.path = folder(settings) / name
+        self._written = False
 
     def beat(self) -> None:
         """Touches the file. One that cannot be written must not keep the process from its work."""
         try:
-            if not self.path.exists():
+            if not (self._written and self.path.exists()):
                 self.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+                self.path.write_text(str(os.getpid()))
+                self._written = True
             self.path.touch()
         except OSError as e:
             log.warning("no heartbeat for the liveness probe: %s", e)
 
 
-def ages_s(settings: Health, name: str) -> dict[str, float]:
-    """Seconds since the last beat of each process called `name` or `name-…`, by its name."""
+@dataclass(frozen=True, kw_only=True)
+class Beat:
+    """What the file of a process says."""
+
+    path: Path
+    #: Since it was last touched, seconds.
+    age_s: float
+    #: Whoever wrote it; None: an earlier version of Netra, or half a line.
+    pid: int | None
+
+    @property
+    def ended(self) -> bool:
+        """Whether the process that wrote it is known to have ended."""
+        if self.pid is None:
+            return False
+        try:
+            os.kill(self.pid, 0)
+        except ProcessLookupError:
+            return True
+        except OSError:
+            return False  # somebody else's, and it lives
+        return False
+
+
+def beats(where: Path, name: str) -> list[Beat]:
+    """The files of the processes called `name` or `name-…`, by name."""
     now = time.time()
-    files = [p for p in folder(settings).glob(f"{name}*") if _is_called(p.name, name)]
-    return {path.name: now - path.stat().st_mtime for path in sorted(files)}
+    found = sorted(p for p in where.glob(f"{name}*") if _is_called(p.name, name))
+    return [Beat(path=p, age_s=now - p.stat().st_mtime, pid=_pid(p)) for p in found]
+
+
+def _pid(path: Path) -> int | None:
+    try:
+        return int(path.read_text()) or None
+    except (OSError, ValueError):
+        return None
 
 
 def _is_called(file: str, name: str) -> bool:

@@ -54,7 +54,8 @@ def reset(
 ) -> None:
     """Close connections; Netra's processes open new ones, and nothing is lost.
 
-    A transaction under way is rolled back. `netra admin connections` lists the applications.
+    A transaction under way is rolled back. `netra admin connections` lists the applications. Exit
+    code 1: there was none to close.
     """
     if sum((application is not None, pid is not None, on_redis)) != 1:
         raise click.UsageError("say which: --application, --pid or --redis")
@@ -65,6 +66,14 @@ def reset(
         with database(home) as pg:
             ended = len(operating.end_sessions(pg, pid=pid, application=application))
     emit({"closed": ended}, as_json, lambda done: f"closed {done['closed']} connections")
+    if not ended:
+        named = f"of {application}" if application else f"with pid {pid}" if pid else "to Redis"
+        output.stderr().print(
+            f"nothing was closed: there is no connection {named}; netra admin connections lists"
+            " them",
+            soft_wrap=True,
+        )
+        click.get_current_context().exit(1)
 
 
 @admin.command()

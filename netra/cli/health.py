@@ -5,9 +5,12 @@ Exit code 0: alive; 1: not, and standard output says why.
 
 from __future__ import annotations
 
-from typing import NoReturn
+from typing import TYPE_CHECKING, NoReturn
 
 import click
+
+if TYPE_CHECKING:
+    from netra.embedded.home import Home
 
 #: An API that has not answered by then hangs, seconds. Below the probes' own timeout of 3 s.
 _PATIENCE_S = 2.5
@@ -22,48 +25,50 @@ def health() -> None:
     """Say whether a process on this machine is alive: for liveness probes."""
 
 
+_home_option = click.option("--home", type=click.Path(), help="The folder of the stack to use.")
+
+
 @health.command()
 @click.option("--pool", type=click.Choice(["cpu", "gpu"]), help="Of this pool only.")
-def worker(pool: str | None) -> None:
+@_home_option
+def worker(pool: str | None, home: str | None) -> None:
     """Whether the worker that runs here beats; all of them, where several do."""
-    _beats(f"worker-{pool}" if pool else "worker")
+    _beats(f"worker-{pool}" if pool else "worker", home)
 
 
 @health.command()
-def scheduler() -> None:
+@_home_option
+def scheduler(home: str | None) -> None:
     """Whether the scheduler that runs here beats."""
-    _beats("scheduler")
+    _beats("scheduler", home)
 
 
 @health.command()
 def backup() -> None:
     """Whether netra backup follow, which runs here, goes on: also while a store is away."""
-    _beats("backup", _SENDING_S)
+    _beats("backup", at_least_s=_SENDING_S)
 
 
 @health.command()
 @click.option("--ready", is_flag=True, help="Ask /health/ready: whether its stores answer too.")
-def api(ready: bool) -> None:
+@_home_option
+def api(ready: bool, home: str | None) -> None:
     """Whether the API that runs here answers /health."""
     import http.client
 
-    from netra.settings import current
-
-    at = current().api
-    path = "/health/ready" if ready else "/health"
-    host = _ANY.get(at.host, at.host)
-    connection = http.client.HTTPConnection(host, at.port, timeout=_PATIENCE_S)
+    at, path = _api(home), "/health/ready" if ready else "/health"
+    connection = http.client.HTTPConnection(at, timeout=_PATIENCE_S)
     try:
         connection.request("GET", path)
         answer = connection.getresponse()
         text = answer.read().decode(errors="replace")
     except (OSError, http.client.HTTPException) as e:
-        _dead(f"no answer from {host}:{at.port}{path}: {e}")
+        _dead(f"no answer from {at}{path}: {e}")
     finally:
         connection.close()
     if answer.status != 200:
-        _dead(f"{host}:{at.port}{path} answered {answer.status}: {text[:300]}")
-    click.echo(f"alive: {host}:{at.port}{path} answered 200")
+        _dead(f"{at}{path} answered {answer.status}: {text[:300]}")
+    click.echo(f"alive: {at}{path} answered 200")
 
 
 @health.command("all")
@@ -78,29 +83,79 @@ def everything(url: str | None, frontend_url: str | None, home: str | None) -> N
     from netra.settings import current
 
     on = subject(homes.choose(home, current().embedded.home), current())
-    at = on.settings.api
-    if url is None and on.running and on.stack:
-        url = on.stack.api_url
-    url = url or f"http://{_ANY.get(at.host, at.host)}:{at.port}"
+    url = url or f"http://{_api(home)}"
     asked = vitals.vitals(on.settings, url.rstrip("/"), frontend_url and frontend_url.rstrip("/"))
-    if not vitals.report(asked):
+    well = vitals.report(asked)
+    if not frontend_url:
+        click.echo("frontend    skipped FRONTEND_URL names none: it was not asked")
+    if not well:
         raise SystemExit(1)
 
 
-def _beats(name: str, at_least_s: float = 0.0) -> None:
+def _beats(name: str, home: str | None = None, *, at_least_s: float = 0.0) -> None:
     from netra import heartbeat
     from netra.settings import current
 
     settings = current().health
     stale_s = max(settings.stale_s, at_least_s)
-    ages = heartbeat.ages_s(settings, name)
-    if not ages:
-        _dead(f"no {name} has ever beaten in {heartbeat.folder(settings)} (NETRA_HEALTH_FOLDER)")
-    late = {who: age for who, age in ages.items() if age > stale_s}
+    # The stack starts workers and schedulers, and tells them where; whatever follows backups not.
+    stack = None if name == "backup" or (settings.folder and not home) else _stack(home)
+    where = stack.beats if stack else heartbeat.folder(settings)
+    found = heartbeat.beats(where, name)
+    # Left by an earlier run: it says nothing of a process that runs now.
+    left = [b for b in found if b.age_s > stale_s and b.ended]
+    here = [b for b in found if b not in left]
+    late = [b for b in here if b.age_s > stale_s]
     if late:
-        said = ", ".join(f"{who} for {age:.0f} s" for who, age in late.items())
-        _dead(f"no beat of {said}; a living one beats every {stale_s:g} s at least")
-    click.echo("alive: " + ", ".join(f"{who} beat {age:.1f} s ago" for who, age in ages.items()))
+        said = ", ".join(f"{b.path.name} for {b.age_s:.0f} s (pid {b.pid or '?'})" for b in late)
+        _dead(
+            f"no beat of {said} in {where}; a living one beats every {stale_s:g} s at least. It"
+            " hangs or ended: look at its log, then restart it"
+        )
+    if not here:
+        before = "".join(
+            f"; {b.path.name} was left there {b.age_s:.0f} s ago by pid {b.pid}, which has ended"
+            for b in left
+        )
+        _dead(
+            f"no {name} runs here that beats in {where}{before}. Start it; where it beats"
+            " elsewhere, name the stack with --home, or the folder with NETRA_HEALTH_FOLDER"
+        )
+    alive = ", ".join(f"{b.path.name} beat {b.age_s:.1f} s ago" for b in here)
+    click.echo(f"alive: {alive} (in {where})")
+
+
+def _stack(named: str | None) -> Home | None:
+    """The home of the stack that runs here. In a container there is none, and that is soon seen."""
+    from netra.embedded import home as homes
+    from netra.settings import current
+
+    try:
+        home = homes.choose(named, current().embedded.home)
+        if not home.lock.exists():
+            return None
+    except (OSError, RuntimeError):  # a folder that is closed to this user, or a user without one
+        return None
+    from netra.embedded import runfile
+
+    return home if runfile.is_running(home) else None
+
+
+def _api(named: str | None) -> str:
+    """Host and port: of the running stack, unless the environment says where the API listens."""
+    import os
+
+    from netra.settings import current
+
+    at = current().api
+    stack = None if "NETRA_API_PORT" in os.environ and not named else _stack(named)
+    if stack:
+        from netra.embedded import runfile
+
+        if url := runfile.read(stack).api_url:
+            return url.removeprefix("http://")
+    host = _ANY.get(at.host, at.host)
+    return f"[{host}]:{at.port}" if ":" in host else f"{host}:{at.port}"
 
 
 def _dead(why: str) -> NoReturn:

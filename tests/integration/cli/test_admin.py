@@ -56,7 +56,11 @@ def test_a_reset_ends_those_that_are_named_and_no_others(
     sessions["bystander"].execute("SELECT 1")
     pid = sessions["bystander"].info.backend_pid
     assert admin(stores, "reset", "--pid", str(pid)) == (0, {"closed": 1})
-    assert admin(stores, "reset", "--application", "nobody") == (0, {"closed": 0})
+    assert admin(stores, "reset", "--application", "nobody") == (1, {"closed": 0})
+    command = ["admin", "reset", "--pid", "1", "--home", str(stores.home)]
+    said = CliRunner().invoke(main, command)
+    assert (said.exit_code, said.stdout.strip()) == (1, "closed 0 connections")
+    assert "no connection with pid 1; netra admin connections lists them" in said.stderr
 
 
 def test_redis_connections_are_closed_and_open_again(stores: StackInfo) -> None:

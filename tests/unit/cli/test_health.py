@@ -63,6 +63,19 @@ def test_a_follower_of_the_stores_may_send_one_ingest_for_minutes(beats: Path) -
         assert netra("backup", **at)[0] == code
 
 
+def test_what_an_earlier_run_left_is_not_taken_for_a_process_that_hangs(beats: Path) -> None:
+    gone = subprocess.Popen([sys.executable, "-c", ""])
+    gone.wait()
+    old = time.time() - 11_860
+    (beats / "worker-gpu").write_text(str(gone.pid))
+    os.utime(beats / "worker-gpu", (old, old))
+    assert netra("worker", NETRA_HEALTH_FOLDER=str(beats))[0] == 0, "the cpu worker lives"
+    code, said = netra("worker", "--pool", "gpu", NETRA_HEALTH_FOLDER=str(beats))
+    assert code == 1
+    assert f"left there 11860 s ago by pid {gone.pid}, which has ended" in said
+    assert str(beats) in said
+
+
 class Answer(BaseHTTPRequestHandler):
     def do_GET(self) -> None:
         self.send_response(200 if self.path == "/health" else 503)
