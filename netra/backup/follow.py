@@ -21,11 +21,14 @@ import psycopg
 
 from netra.backup import clickhouse as clickhouse_backups
 from netra.backup import manifest as manifests
-from netra.backup import rows, wal
+from netra.backup import postgres as postgres_backups
+from netra.backup import rows, slot, timeline, wal
 from netra.backup.destination import Destination
+from netra.backup.errors import BackupFailed
 from netra.backup.receiver import Receiver
 from netra.backup.scratch import scratch
-from netra.errors import NetraError, StoreUnavailable
+from netra.backup.timeline import Line
+from netra.errors import Conflict, NetraError, StoreUnavailable
 from netra.settings import Settings
 from netra.store import clickhouse, postgres
 
@@ -36,6 +39,12 @@ log = logging.getLogger(__name__)
 
 #: The receiver is waited for this long at each look, seconds.
 _PATIENCE_S = 30.0
+#: And this long at the last one, after it was told to stop.
+_LAST_PATIENCE_S = 10.0
+#: So often a segment is asked for that the slot does not hold.
+_TRIES = 3
+#: Whoever holds this lock of the database follows it.
+_LOCK = "netra-backup-follow"
 
 
 class Follower:
@@ -61,9 +70,13 @@ class Follower:
         self._results: set[tuple[UUID, int]] = set()
         self._sent: set[str] = set()
         self._last_lsn = ""
+        self._refused = 0
 
     def run(self) -> None:
-        """Blocks until `stop` is set; a store that is away is waited for."""
+        """Blocks until `stop` is set, then sends what is new once more.
+
+        A store that is away is waited for, and so is another follower of the same database.
+        """
         with scratch(self.settings) as folder:
             spool = folder / "wal"
             spool.mkdir()
@@ -83,24 +96,17 @@ class Follower:
 
     def _connected(self, receiver: Receiver, folder: Path) -> None:
         with postgres.connect(self.settings.database, "backup") as pg:
+            _alone(pg)
             client = clickhouse.connect(self.settings.clickhouse)
             try:
-                self.resume(pg, receiver)
                 while not self.stop.is_set():
                     began = time.monotonic()
-                    if said := receiver.keep_running(pg):
-                        log.error("pg_receivewal had ended: %s", said)
                     self.look(pg, client, receiver, folder)
                     self.beat()
                     self.stop.wait(max(0.0, self.settings.backup.follow_s - _since(began)))
+                self.look(pg, client, receiver, folder)
             finally:
                 client.close()
-
-    def resume(self, pg: postgres.Connection, receiver: Receiver) -> None:
-        """Lets the receiver go on where what is kept of the log ends, before it runs first."""
-        system = _system(pg)
-        if segment := wal.resume_at(wal.listed(self.destination, system)):
-            receiver.begin_at(pg, segment)
 
     def look(
         self, pg: postgres.Connection, client: Client, receiver: Receiver, folder: Path
@@ -137,6 +143,9 @@ class Follower:
         self, pg: postgres.Connection, receiver: Receiver, folder: Path, system: str
     ) -> str:
         """Sends the log up to now and returns the LSN it reaches."""
+        self._receive(pg, receiver, system)
+        # Before anything is waited for: a receiver without room goes on when this is done.
+        self._send_whole(receiver, folder, system)
         # A commit behind everything seen so far: a restore to a time before it finds its end.
         pg.execute("SELECT pg_logical_emit_message(true, 'netra-backup', '')")
         row = pg.execute("SELECT pg_current_wal_flush_lsn()::text AS lsn").fetchone()
@@ -152,22 +161,85 @@ class Follower:
             wal.send(self.destination, system, copy, folder, until=row["lsn"])
             copy.unlink()
             self._outdate(system, path.name.removesuffix(".partial"), keep=1)
+        self._send_whole(receiver, folder, system)
+        # Not where the log is now: what was committed while this was sent is the next look's.
+        self._free(pg, receiver)
+        return row["lsn"]
+
+    def _send_whole(self, receiver: Receiver, folder: Path, system: str) -> None:
         for path in receiver.whole():
             if path.name not in self._sent:
                 wal.send(self.destination, system, path, folder)
                 self._sent.add(path.name)
                 self._outdate(system, path.name, keep=0)
-        for path in receiver.whole()[:-2]:
+        for path in [p for p in receiver.whole() if len(p.name) == 24][:-2]:
             path.unlink()
-        # Not where the log is now: what was committed while this was sent is the next look's.
-        return row["lsn"]
+
+    def _receive(self, pg: postgres.Connection, receiver: Receiver, system: str) -> None:
+        """Starts the receiver if it does not run: where it was, or where the destination ends."""
+        if receiver.running:
+            return
+        if said := receiver.last_words():
+            log.error("pg_receivewal had ended: %s", said)
+        kept_from = slot.ensure(pg)
+        if receiver.empty:
+            line = timeline.current(self.settings, pg)
+            receiver.begin(line.name(self._first(pg, system, line, kept_from, said)))
+        receiver.start()
+
+    def _first(
+        self, pg: postgres.Connection, system: str, line: Line, kept_from: str, said: str
+    ) -> int:
+        """The number of the segment to begin with."""
+        backups = manifests.listed(self.destination, postgres_backups.STORE)
+        wanted = wal.next_wanted(self.destination, system, line, backups)
+        held = timeline.number(kept_from)
+        if wanted is None:
+            return held
+        row = pg.execute("SELECT pg_current_wal_lsn()::text AS lsn").fetchone()
+        assert row is not None
+        if wanted > timeline.number(row["lsn"]) + 1:
+            raise BackupFailed(
+                f"{self.destination.url} holds log of this PostgreSQL up to segment"
+                f" {line.name(wanted - 1)}, and the server is at {row['lsn']} only: it was put back"
+                " to an earlier state by other means; give it a NETRA_BACKUP_URL of its own"
+            )
+        if wanted >= held:
+            return wanted
+        # The server need not have it any more; it was tried, and said so.
+        self._refused = self._refused + 1 if said else 0
+        if self._refused < _TRIES and "removed" not in said:
+            return wanted
+        log.error(
+            "the log has a hole: segments %s to %s are neither kept nor on the server any more."
+            " What was committed between the last moment before it and the next backup cannot be"
+            " restored; take a full backup now: netra backup take postgres",
+            line.name(wanted),
+            line.name(held - 1),
+        )
+        return held
+
+    def _free(self, pg: postgres.Connection, receiver: Receiver) -> None:
+        """Lets the server remove what the destination holds."""
+        sent = [wal.number_of(n) for n in self._sent if len(n) == 24]
+        if sent:
+            try:
+                slot.advance(pg, max(sent) + 1)
+            except psycopg.Error as e:
+                # What is kept is kept; the server holds more than it must.
+                log.error("the slot %s cannot be moved on: %s", slot.SLOT, e)
+        # What lies in the spool no more need not be remembered.
+        self._sent &= {path.name for path in receiver.whole()}
 
     def _await(self, pg: postgres.Connection, receiver: Receiver, lsn: str) -> None:
-        deadline = time.monotonic() + _PATIENCE_S
+        began = time.monotonic()
         while not receiver.flushed(pg, lsn):
-            receiver.keep_running(pg)
-            if time.monotonic() > deadline or self.stop.is_set():
-                raise StoreUnavailable(f"pg_receivewal has not received the log up to {lsn}")
+            patience = _LAST_PATIENCE_S if self.stop.is_set() else _PATIENCE_S
+            if not receiver.running or _since(began) > patience:
+                words = receiver.last_words() if not receiver.running else ""
+                raise StoreUnavailable(
+                    f"pg_receivewal has not received the log up to {lsn} {words}"
+                )
             time.sleep(0.05)
 
     def _outdate(self, system: str, segment: str, keep: int) -> None:
@@ -178,11 +250,14 @@ class Follower:
             self.destination.delete(name)
 
 
-def _system(pg: postgres.Connection) -> str:
-    row = pg.execute("SELECT system_identifier::text AS id FROM pg_control_system()").fetchone()
-    assert row is not None
-    return row["id"]
-
-
 def _since(began: float) -> float:
     return time.monotonic() - began
+
+
+def _alone(pg: postgres.Connection) -> None:
+    """Takes the database's lock, for as long as the connection lives. Raises Conflict."""
+    row = pg.execute(
+        "SELECT pg_try_advisory_lock(hashtextextended(%s, 0)) AS ok", [_LOCK]
+    ).fetchone()
+    if not (row and row["ok"]):
+        raise Conflict("another netra backup follow follows this database; run one of it")

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import importlib.util
 import os
+import signal
 import subprocess
+import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from psycopg.conninfo import conninfo_to_dict
 
 from netra.backup.errors import BackupFailed
+from netra.embedded import launch
 from netra.embedded.account import Account
 from netra.errors import SettingsError
 from netra.settings import Settings
@@ -57,6 +60,13 @@ def environment(settings: Settings) -> dict[str, str]:
     return {"PATH": os.defpath, "LC_ALL": "C", "PGCONNECT_TIMEOUT": "10", **said}
 
 
+def tied(command: Sequence[str], account: Account | None = None) -> list[str]:
+    """The command, made to end with this process however that ends, and to run as `account`."""
+    ids = (account.uid, account.gid) if account else (-1, -1)
+    own = [*map(str, ids), str(int(signal.SIGKILL)), str(os.getpid())]
+    return [sys.executable, "-I", "-S", launch.__file__, *own, *command]
+
+
 def run(
     command: Sequence[str],
     env: Mapping[str, str] | None = None,
@@ -70,14 +80,11 @@ def run(
         BackupFailed: (or `error`) it failed; the message holds what it said.
     """
     done = subprocess.run(
-        command,
+        tied(command, account),
         env={"PATH": os.defpath, "LC_ALL": "C", **(env or {})},
         stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,
-        user=account.uid if account else None,
-        group=account.gid if account else None,
-        extra_groups=[] if account else None,
     )
     if done.returncode != 0:
         raise error(f"{Path(command[0]).name}: {(done.stderr or done.stdout).strip()[-2000:]}")

@@ -1,71 +1,62 @@
-"""`pg_receivewal` at work: the server's log streams into a folder as it is written."""
+"""`pg_receivewal` at work: the server's log streams into a folder as it is written.
+
+It runs without a slot, and what it reports frees nothing on the server: see `slot`.
+"""
 
 from __future__ import annotations
 
-import logging
+import secrets
 import subprocess
 from pathlib import Path
-
-import psycopg
 
 from netra.backup import programs
 from netra.settings import Settings
 from netra.store.postgres import Connection, unavailable
 
-log = logging.getLogger(__name__)
-
-#: The server keeps what this slot has not been sent.
-SLOT = "netra_backup"
-#: What the server calls the receiver.
+#: What the server calls the receivers, before what tells one from another.
 NAME = "netra-backup-wal"
 
 
 class Receiver:
-    """The program, started again when it has ended."""
+    """The program, started again when it has ended. It ends when this process does."""
 
     def __init__(self, settings: Settings, folder: Path) -> None:
         self.folder = folder
         self._program = str(programs.folder(settings) / "pg_receivewal")
-        self._env = {**programs.environment(settings), "PGAPPNAME": NAME}
+        # Its own: another's receiver, or one that was left behind, receives nothing for us.
+        self._name = f"{NAME}-{secrets.token_hex(8)}"
+        self._env = {**programs.environment(settings), "PGAPPNAME": self._name}
         self._log = folder.with_name(f"{folder.name}.log")
         self._process: subprocess.Popen[bytes] | None = None
-        self._first: Path | None = None
 
-    def keep_running(self, connection: Connection) -> str | None:
-        """Starts it if it does not run. Returns what it said if it had ended."""
-        if self._process is not None and self._process.poll() is None:
-            return None
-        said = self._last_words() if self._process is not None else None
-        if self._process is not None and self._first and _is_empty(self._first):
-            self._first.unlink()  # nothing came of it: the server has it no more
-        _ensure_slot(connection)
-        command = [self._program, f"--directory={self.folder}", f"--slot={SLOT}"]
-        command += ["--synchronous", "--no-loop", "--no-password"]
-        with self._log.open("wb") as output:
+    @property
+    def running(self) -> bool:
+        return self._process is not None and self._process.poll() is None
+
+    @property
+    def empty(self) -> bool:
+        """Whether nothing has been received since the folder was last emptied."""
+        return not self.partial() and not any(len(p.name) == 24 for p in self._files())
+
+    def begin(self, segment: str) -> None:
+        """Empties the folder and has the program begin with this segment."""
+        # Whoever cleans temporary folders may have taken it away.
+        self.folder.mkdir(parents=True, exist_ok=True)
+        for path in self._files():
+            path.unlink()
+        # It goes on with the segment that was being written: here, not a byte of it was.
+        (self.folder / f"{segment}.partial").touch()
+
+    def start(self) -> None:
+        command = [self._program, f"--directory={self.folder}", "--synchronous", "--no-loop"]
+        with self._log.open("wb") as log:
             self._process = subprocess.Popen(
-                command, env=self._env, stdin=subprocess.DEVNULL, stdout=output, stderr=output
+                programs.tied([*command, "--no-password"]),
+                env=self._env,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
             )
-        return said
-
-    def begin_at(self, connection: Connection, segment: str) -> None:
-        """Lets it begin at a segment, if the server still has that, and not where the slot is.
-
-        The slot moves on with what lies in the folder, and a folder may be lost with a machine
-        before all of it was sent on. Does nothing once it has run.
-        """
-        if self._process is not None or any(self.folder.iterdir()):
-            return
-        try:
-            row = connection.execute(
-                "SELECT count(*) AS n FROM pg_ls_waldir() WHERE name = %s", [segment]
-            ).fetchone()
-        except psycopg.errors.InsufficientPrivilege:
-            log.warning("the role may not list the log (pg_monitor): it begins where the slot is")
-            return
-        if row and row["n"]:
-            # The program begins where the newest file in its folder does.
-            self._first = self.folder / f"{segment}.partial"
-            self._first.touch()
 
     def flushed(self, connection: Connection, lsn: str) -> bool:
         """Whether the log up to `lsn` lies in the folder, durably."""
@@ -73,17 +64,20 @@ class Receiver:
             row = connection.execute(
                 "SELECT count(*) AS n FROM pg_stat_replication"
                 " WHERE application_name = %s AND flush_lsn >= %s::pg_lsn",
-                [NAME, lsn],
+                [self._name, lsn],
             ).fetchone()
-        return bool(row and row["n"])
+        return self.running and bool(row and row["n"])
 
     def whole(self) -> list[Path]:
         """Finished segments and histories of timelines, oldest first."""
-        return sorted(p for p in self.folder.iterdir() if len(p.name) == 24 or _is_history(p))
+        return sorted(p for p in self._files() if len(p.name) == 24 or _is_history(p))
 
     def partial(self) -> list[Path]:
         """The segment that is being written."""
-        return sorted(self.folder.glob("*.partial"))
+        return sorted(p for p in self._files() if p.suffix == ".partial" and p.stat().st_size)
+
+    def _files(self) -> list[Path]:
+        return list(self.folder.iterdir()) if self.folder.is_dir() else []
 
     def stop(self) -> None:
         if self._process is not None and self._process.poll() is None:
@@ -94,31 +88,13 @@ class Receiver:
                 self._process.kill()
                 self._process.wait()
 
-    def _last_words(self) -> str:
-        return self._log.read_text(errors="replace").strip()[-1000:]
-
-
-def _is_empty(path: Path) -> bool:
-    return path.exists() and path.stat().st_size == 0
+    def last_words(self) -> str:
+        """What it said when it ended; nothing if it was never started."""
+        if self._process is None:
+            return ""
+        said = self._log.read_text(errors="replace").strip()[-1000:]
+        return said or f"exit code {self._process.returncode}"
 
 
 def _is_history(path: Path) -> bool:
     return path.suffix == ".history"
-
-
-def _ensure_slot(connection: Connection) -> None:
-    """Makes the slot if there is none, or anew if the server gave up keeping its part of the log.
-
-    Then the kept log has a hole, which restores find: a full backup after it closes the matter.
-    """
-    with unavailable():
-        connection.execute(
-            "SELECT pg_drop_replication_slot(slot_name) FROM pg_replication_slots"
-            " WHERE slot_name = %s AND wal_status = 'lost' AND NOT active",
-            [SLOT],
-        )
-        connection.execute(
-            "SELECT pg_create_physical_replication_slot(%s, true) WHERE NOT EXISTS"
-            " (SELECT 1 FROM pg_replication_slots WHERE slot_name = %s)",
-            [SLOT, SLOT],
-        )

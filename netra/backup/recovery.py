@@ -7,7 +7,7 @@ import shutil
 import tarfile
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -17,11 +17,13 @@ from psycopg import sql
 from psycopg.rows import DictRow
 
 from netra.backup import manifest as manifests
-from netra.backup import postgres, programs, wal
+from netra.backup import moments, postgres, programs, timeline, wal
 from netra.backup.destination import Destination
 from netra.backup.errors import RestoreRefused
 from netra.backup.manifest import Manifest
 from netra.backup.private_server import server
+from netra.backup.timeline import Line
+from netra.backup.wal import Hole, Reach
 from netra.embedded.account import Account
 from netra.errors import NetraError
 
@@ -53,6 +55,8 @@ class Recovered:
     rows: dict[str, int]
     #: The newest fact in it.
     last_fact_at: datetime | None
+    #: What keeps it from being later: where the log that is kept has a hole, in words.
+    hole: str | None = None
 
 
 def restore(
@@ -75,19 +79,21 @@ def restore(
     """
     _refuse_if_used(where.cluster)
     chosen = backup or _chosen(destination, until)
-    _refuse_if_unreached(destination, chosen, until)
+    _refuse_if_not_kept(destination, chosen, until)
+    known = wal.reach(destination, chosen)
     with _beside(where) as folder:
+        hole = _before_the_hole(destination, chosen, until, known, folder, where)
         draft = _combined(destination, chosen, folder, where)
         archive = folder / "wal"
         archive.mkdir()
-        wal.fetch(destination, chosen, archive)
+        wal.fetch(destination, known, archive)
         (draft / "recovery.signal").touch()
         _own(folder, where.account)
-        done = _recover(draft, archive, chosen, until, password, where)
+        done = _recover(draft, archive, chosen, known.line, until, password, where)
         if where.cluster.exists():
             where.cluster.rmdir()
         draft.rename(where.cluster)
-    return done
+    return replace(done, hole=hole)
 
 
 def _refuse_if_used(cluster: Path) -> None:
@@ -107,9 +113,7 @@ def _chosen(destination: Destination, until: datetime | None) -> Manifest:
     return chosen
 
 
-def _refuse_if_unreached(
-    destination: Destination, chosen: Manifest, until: datetime | None
-) -> None:
+def _refuse_if_not_kept(destination: Destination, chosen: Manifest, until: datetime | None) -> None:
     reached = wal.position(destination, chosen.position["system"])
     end = max(chosen.ended_at, reached.at) if reached else chosen.ended_at
     if until is not None and until > end:
@@ -117,6 +121,51 @@ def _refuse_if_unreached(
             f"what is kept reaches up to {end.isoformat()}, not to {until.isoformat()}: name an"
             " earlier time, or none to get all that there is"
         )
+
+
+def _before_the_hole(
+    destination: Destination,
+    chosen: Manifest,
+    until: datetime | None,
+    known: Reach,
+    folder: Path,
+    where: Where,
+) -> str | None:
+    """What cannot be reached for a hole in the log, in words; None if there is none in the way.
+
+    Raises:
+        RestoreRefused: `until` lies behind it.
+    """
+    if known.hole is None:
+        return None
+    pg_waldump = where.programs / "pg_waldump"
+    last = moments.last_commit(destination, known, folder, pg_waldump) or chosen.ended_at
+    if until is not None and until <= last:
+        return None
+    said = (
+        f"the log that is kept behind postgres {chosen.id} has a hole ({known.hole}): what was"
+        f" committed up to {last.isoformat()} can be restored, and nothing between then and the"
+        " next backup"
+    )
+    if until is None:
+        return said
+    later = _behind(destination, chosen, known.hole)
+    other = (
+        f"a time from {later.ended_at.isoformat()} on, when {later.id} was complete"
+        if later
+        else "no later time, as no backup follows it: take one"
+    )
+    raise RestoreRefused(
+        f"{said}; not {until.isoformat()}: name {last.isoformat()} or an earlier time, or {other}"
+    )
+
+
+def _behind(destination: Destination, chosen: Manifest, hole: Hole) -> Manifest | None:
+    """The first backup that begins behind a hole."""
+    missing = wal.number_of(hole.missing)
+    found = manifests.listed(destination, postgres.STORE)
+    own = (m for m in found if m.position["system"] == chosen.position["system"])
+    return next((m for m in own if timeline.number(m.position["start"]) > missing), None)
 
 
 @contextmanager
@@ -169,6 +218,7 @@ def _recover(
     draft: Path,
     archive: Path,
     chosen: Manifest,
+    line: Line,
     until: datetime | None,
     password: str | None,
     where: Where,
@@ -176,7 +226,7 @@ def _recover(
     quoted = str(archive).replace("'", "'\\''").replace("%", "%%")
     options = {
         "restore_command": f"cp '{quoted}'/%f %p",
-        "recovery_target_timeline": "latest",
+        "recovery_target_timeline": str(line.timeline),
         "recovery_target_action": "promote",
     }
     target = {"recovery_target_time": until.astimezone(UTC).isoformat()} if until else {}

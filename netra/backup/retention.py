@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 
-from netra.backup import clickhouse, manifest, postgres, rows, wal
+from netra.backup import clickhouse, manifest, postgres, rows, timeline, wal
 from netra.backup.destination import Destination
 from netra.backup.manifest import Manifest
 
@@ -39,7 +39,7 @@ def _prune_log(destination: Destination) -> list[str]:
     """The log before the first backup of its cluster that is kept begins no restore any more."""
     first: dict[str, int] = {}
     for m in manifest.listed(destination, postgres.STORE):
-        begins = wal.number(m.position["start"])
+        begins = timeline.number(m.position["start"])
         first[m.position["system"]] = min(begins, first.get(m.position["system"], begins))
     deleted: list[str] = []
     for system, number in first.items():

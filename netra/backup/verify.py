@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from netra.backup import clickhouse, home, manifest, programs, redis, rows, wal
+from netra.backup import clickhouse, home, manifest, postgres, programs, redis, rows, wal
 from netra.backup.consistency import Consistency
 from netra.backup.destination import Destination
 from netra.backup.errors import BackupDamaged
@@ -32,6 +32,10 @@ class Checked:
     backups: int
     files: int
     size_bytes: int
+    #: Where the log behind backups of PostgreSQL has holes, in words, oldest first.
+    holes: tuple[str, ...]
+    #: Whether the log behind the newest one is among them.
+    broken: bool
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -69,7 +73,24 @@ def hashes(settings: Settings, destination: Destination) -> Checked:
             for file in rows.listed(destination, table):
                 manifest.fetch_kept(destination, file.name, file.sha256, target)
                 files, size = files + 1, size + target.stat().st_size
-    return Checked(backups=backups, files=files, size_bytes=size)
+    holes, broken = _holes(destination)
+    return Checked(backups=backups, files=files, size_bytes=size, holes=holes, broken=broken)
+
+
+def _holes(destination: Destination) -> tuple[tuple[str, ...], bool]:
+    """The holes of the log behind each backup of PostgreSQL; whether the newest has one."""
+    logs: dict[str, list[wal.Kept]] = {}
+    found: dict[str, str] = {}
+    broken = False
+    for backup in manifest.listed(destination, postgres.STORE):
+        system = backup.position["system"]
+        if system not in logs:
+            logs[system] = wal.listed(destination, system)
+        hole = wal.reach(destination, backup, logs[system]).hole
+        broken = hole is not None
+        if hole is not None:
+            found[str(hole)] = f"behind postgres {backup.id}: {hole}"
+    return tuple(found.values()), broken
 
 
 def _logged(destination: Destination) -> list[wal.Kept]:

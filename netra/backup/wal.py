@@ -10,7 +10,7 @@ The hash in the name is that of the file as it is kept: a file and its descripti
 from __future__ import annotations
 
 import gzip
-import itertools
+import hashlib
 import shutil
 from dataclasses import dataclass
 from datetime import datetime
@@ -19,14 +19,13 @@ from pathlib import Path
 import msgspec
 
 from netra.backup import manifest as manifests
+from netra.backup import timeline
 from netra.backup.destination import Destination
-from netra.backup.errors import RestoreRefused
+from netra.backup.errors import BackupDamaged
 from netra.backup.manifest import Manifest
+from netra.backup.timeline import Line
 from netra.errors import NotFound
 
-SEGMENT_BYTES = 16 << 20
-#: Segments by which the second number in a segment's name counts one on.
-_PER_HIGH = (1 << 32) // SEGMENT_BYTES
 _POSITION = "position.json"
 
 
@@ -55,9 +54,12 @@ class Kept:
     @property
     def number(self) -> int | None:
         """Its place among the segments, whatever its timeline; None of a history."""
-        if len(self.segment) != 24:
-            return None
-        return int(self.segment[8:16], 16) * _PER_HIGH + int(self.segment[16:24], 16)
+        return number_of(self.segment) if len(self.segment) == 24 else None
+
+
+def number_of(segment: str) -> int:
+    """The number of a segment by its name, whatever its timeline."""
+    return timeline.number(f"{int(segment[8:16], 16):X}/0") + int(segment[16:24], 16)
 
 
 def folder(system: str) -> str:
@@ -84,7 +86,7 @@ def send(
     segment = file.name.removesuffix(".partial")
     packed = scratch / f"{segment}.gz"
     _pack(file, packed)
-    label = f"{segment}.{_sortable(until)}.partial" if until else segment
+    label = f"{segment}.{timeline.value(until):016X}.partial" if until else segment
     destination.put(f"{folder(system)}/{label}~{manifests.sha256(packed)}.gz", packed)
     packed.unlink()
 
@@ -113,62 +115,131 @@ def _kept(name: str) -> Kept:
     return Kept(segment=segment, until=until, sha256=rest.removesuffix(".gz"), name=name)
 
 
-def resume_at(found: list[Kept]) -> str | None:
-    """The segment that the log must go on with, for what is kept to have no hole; None: any."""
-    segments = [kept for kept in found if kept.number is not None]
-    if not segments:
-        return None
-    last = segments[-1]
-    if not last.whole:
-        return last.segment
-    assert last.number is not None
-    high, low = divmod(last.number + 1, _PER_HIGH)
-    return f"{last.segment[:8]}{high:08X}{low:08X}"
+@dataclass(frozen=True, kw_only=True)
+class Hole:
+    """Log that is not kept, while later log is, or is said to be."""
+
+    #: The first segment that is missing.
+    missing: str
+    #: The first one behind it that is there; None if none is.
+    behind: str | None
+
+    def __str__(self) -> str:
+        there = f"segment {self.missing} is missing, {self.behind} is there"
+        return there if self.behind else f"segment {self.missing} was sent and is missing"
 
 
-def needed(found: list[Kept], backup: Manifest) -> list[Kept]:
-    """The files that a restore of `backup` may read: of each segment what was sent last.
+@dataclass(frozen=True, kw_only=True)
+class Reach:
+    """The log that a restore of a backup can read: up to the end, or to the first hole."""
+
+    line: Line
+    #: Of each segment what was sent last, oldest first.
+    segments: tuple[Kept, ...]
+    #: Histories of all timelines: who begins a new one must know that they are taken.
+    histories: tuple[Kept, ...]
+    hole: Hole | None
+
+
+def reach(destination: Destination, backup: Manifest, found: list[Kept] | None = None) -> Reach:
+    """What a restore of `backup` can read of what is kept (`found`, if that was listed already).
 
     Raises:
-        RestoreRefused: a segment is missing between two that are there.
+        BackupDamaged: a timeline's history is not the one that was written.
     """
-    first = number(backup.position["start"])
-    last = {kept.segment: kept for kept in found if kept.number is None or kept.number >= first}
-    numbers = sorted({kept.number for kept in last.values() if kept.number is not None})
-    for before, after in itertools.pairwise(numbers):
-        if after != before + 1:
-            raise RestoreRefused(
-                f"the WAL that is kept has a hole: segments {before:X} and {after:X} are there and"
-                " none between them, so nothing behind it can be restored"
-            )
-    return sorted(last.values())
+    system, begins = backup.position["system"], int(backup.position["timeline"])
+    found = listed(destination, system) if found is None else found
+    lines = _lines(destination, found, begins)
+    line = next(one for one in lines if one.has(begins, backup.position["end"]))
+    last = {k.number: k for k in found if k.number is not None and k.segment == line.name(k.number)}
+    first, own = (timeline.number(backup.position[name]) for name in ("start", "end"))
+    # The backup brings the log up to its own end; its last segment was not complete then.
+    end = own
+    while end in last:
+        end += 1
+    return Reach(
+        line=line,
+        segments=tuple(last[n] for n in range(first, end) if n in last),
+        histories=tuple(k for k in found if k.number is None),
+        hole=_hole(destination, system, line, last, end, newest=line == lines[0]),
+    )
 
 
-def fetch(destination: Destination, backup: Manifest, into: Path) -> None:
-    """Copies the WAL that a restore of `backup` may read into `into`, unpacked and checked.
+def _hole(
+    destination: Destination,
+    system: str,
+    line: Line,
+    last: dict[int, Kept],
+    end: int,
+    *,
+    newest: bool,
+) -> Hole | None:
+    if behind := [n for n in last if n > end]:
+        return Hole(missing=line.name(end), behind=line.name(min(behind)))
+    said = position(destination, system) if newest else None
+    # Of a segment that has just begun nothing need be there yet.
+    if said is not None and timeline.value(said.lsn) > end * timeline.SEGMENT_BYTES:
+        return Hole(missing=line.name(end), behind=None)
+    return None
+
+
+def _lines(destination: Destination, found: list[Kept], begins: int) -> list[Line]:
+    """The lines that are known, newest first; the last is that of the timeline `begins` alone."""
+    lines: list[Line] = []
+    for kept in found:
+        if kept.number is None:
+            packed = destination.read(kept.name)
+            if hashlib.sha256(packed).hexdigest() != kept.sha256:
+                raise BackupDamaged(
+                    f"{destination.url}/{kept.name} does not have the SHA-256 that it was written"
+                    " with"
+                )
+            number = int(kept.segment.removesuffix(".history"), 16)
+            lines.append(timeline.line(number, gzip.decompress(packed).decode()))
+    if all(one.timeline != begins for one in lines):
+        lines.append(timeline.line(begins))
+    return sorted(lines, key=lambda one: one.timeline, reverse=True)
+
+
+def next_wanted(
+    destination: Destination, system: str, line: Line, backups: list[Manifest]
+) -> int | None:
+    """The number of the first segment of a line that is not kept; None if none ever was.
+
+    Where no log is kept yet it is the one in which the newest of `backups` ends.
+    """
+    found = listed(destination, system)
+    whole = [
+        k.number
+        for k in found
+        if k.whole and k.number is not None and k.segment == line.name(k.number)
+    ]
+    if whole:
+        return max(whole) + 1
+    ends = [
+        timeline.number(m.position["end"])
+        for m in backups
+        if m.position["system"] == system
+        and line.has(int(m.position["timeline"]), m.position["end"])
+    ]
+    return ends[-1] if ends else None
+
+
+def fetch(destination: Destination, known: Reach, into: Path) -> None:
+    """Copies the log of a reach into `into`, unpacked and checked.
 
     Raises:
         BackupDamaged: a file is not the one that was written.
-        RestoreRefused: the log has a hole.
     """
-    found = listed(destination, backup.position["system"])
-    for kept in needed(found, backup):
-        packed = into / f"{kept.segment}.gz"
-        manifests.fetch_kept(destination, kept.name, kept.sha256, packed)
-        with gzip.open(packed) as source, (into / kept.segment).open("wb") as unpacked:
-            shutil.copyfileobj(source, unpacked, 1 << 20)
-        packed.unlink()
+    for kept in (*known.histories, *known.segments):
+        unpack(destination, kept, into)
 
 
-def number(lsn: str) -> int:
-    """The number of the segment that holds an LSN."""
-    return _value(lsn) // SEGMENT_BYTES
-
-
-def _sortable(lsn: str) -> str:
-    return f"{_value(lsn):016X}"
-
-
-def _value(lsn: str) -> int:
-    high, low = lsn.split("/")
-    return int(high, 16) << 32 | int(low, 16)
+def unpack(destination: Destination, kept: Kept, into: Path) -> Path:
+    """Copies one file into `into`, unpacked. Raises BackupDamaged as `fetch` does."""
+    packed, plain = into / f"{kept.segment}.gz", into / kept.segment
+    manifests.fetch_kept(destination, kept.name, kept.sha256, packed)
+    with gzip.open(packed) as source, plain.open("wb") as unpacked:
+        shutil.copyfileobj(source, unpacked, 1 << 20)
+    packed.unlink()
+    return plain

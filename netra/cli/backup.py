@@ -147,8 +147,13 @@ def verify(
     if found:
         said += f"; restored: postgres {found.postgres}, clickhouse {found.clickhouse or 'none'}"
         said += f", redis {found.redis or 'none'}; {_words(found.consistency)}"
+    if checked.holes:
+        said += "; the log has HOLES, and no time within one can be restored: "
+        said += "; ".join(checked.holes)
+    if checked.broken:
+        said += "; the last is behind the newest backup: netra backup take postgres ends it"
     output.emit({"hashes": checked, "restored": found}, as_json, lambda _: said)
-    if found and not found.consistency.whole:
+    if checked.broken or (found and not found.consistency.whole):
         click.get_current_context().exit(_LOST)
 
 
@@ -180,8 +185,10 @@ def restore(
         f" {done.clickhouse.backup.id if done.clickhouse.backup else 'none'} and"
         f" {done.clickhouse.rows_put_back} rows since; {_words(done.consistency)}"
     )
+    if done.postgres.hole:
+        said += f"; NOT ALL: {done.postgres.hole}"
     output.emit(done, as_json, lambda _: said)
-    if not done.consistency.whole:
+    if done.postgres.hole or not done.consistency.whole:
         click.get_current_context().exit(_LOST)
 
 
@@ -211,7 +218,11 @@ def restore_postgres(
     said = (
         f"restored into {folder}: {done.backup.id}, newest fact: {output.when(done.last_fact_at)}"
     )
+    if done.hole:
+        said += f"; NOT ALL: {done.hole}"
     output.emit(done, as_json, lambda _: said)
+    if done.hole:
+        click.get_current_context().exit(_LOST)
 
 
 @backup.command("restore-clickhouse")

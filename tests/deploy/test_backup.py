@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from netra.backup import wal
+from netra.backup import timeline, wal
 from netra.backup.destination import Folder
 from netra.backup.follow import Follower
 from netra.backup.receiver import Receiver
@@ -22,7 +22,6 @@ from netra.store.queue import Queue
 from tests.deploy.backup.place import Place, Work, place
 from tests.deploy.conftest import Proof
 from tests.integration.bench import Bench
-from tests.waiting import until
 
 
 @dataclass
@@ -157,11 +156,11 @@ def test_all_that_was_sent_comes_back_when_no_time_is_named(taken: Taken) -> Non
 
 def test_a_time_that_is_not_kept_is_refused(taken: Taken, tmp_path: Path) -> None:
     folder = tmp_path / "data"
-    for time_, words in (
+    for until, words in (
         ("2026-01-01T00:00:00Z", "no backup"),
         ("2999-01-01T00:00:00Z", "reaches"),
     ):
-        refused = taken.place.run("restore-postgres", str(folder), "--until", time_, check=False)
+        refused = taken.place.run("restore-postgres", str(folder), "--until", until, check=False)
         assert refused.returncode == 1
         assert words in refused.stderr
     assert not folder.exists()
@@ -293,44 +292,6 @@ def test_rows_that_no_backup_has_are_said_to_be_lost_and_can_be_sent_again(proof
     proof("restore: an ingest whose rows were in no backup was named; its file, sent again, is in")
 
 
-def test_a_follower_that_lost_its_folder_leaves_no_hole(tmp_path: Path, proof: Proof) -> None:
-    """As a pod does whose node is gone: segments lay there that were not sent on."""
-    with place() as made, made.stores() as work:
-        work.migrate()
-        target = Folder(made.kept)
-        system = work.sql("SELECT system_identifier::text AS s FROM pg_control_system()")[0]["s"]
-
-        def look(spool: Path, lost: int = 0) -> None:
-            """One look of a new follower; then so many segments that it receives and sends not."""
-            spool.mkdir()
-            follower, receiver = Follower(work.settings, target), Receiver(work.settings, spool)
-            client = clickhouse.connect(work.settings.clickhouse)
-            try:
-                with postgres.connect(work.settings.database, "test") as pg:
-                    follower.resume(pg, receiver)
-                    receiver.keep_running(pg)
-                    follower.look(pg, client, receiver, made.kept.parent)
-                    for _ in range(lost):
-                        work.workload()
-                        work.sql("SELECT pg_switch_wal()")
-                    now = work.sql("SELECT pg_current_wal_flush_lsn()::text AS lsn")[0]["lsn"]
-                    until(lambda: receiver.flushed(pg, now), within_s=30)
-            finally:
-                client.close()
-                receiver.stop()
-
-        look(tmp_path / "first", lost=3)
-        before = [k.number for k in wal.listed(target, system)]
-        look(tmp_path / "second")
-        after = sorted({k.number for k in wal.listed(target, system) if k.number is not None})
-        assert after == list(range(after[0], after[-1] + 1))
-        assert after[-1] >= max(n for n in before if n is not None) + 3
-        # What the server does not have cannot be asked for: it begins where the slot is.
-        target.write(f"{wal.folder(system)}/0000000100000FFF00000001~{'0' * 64}.gz", b"")
-        look(tmp_path / "third")
-    proof("follow: three segments that were received, and lost before they were sent, came again")
-
-
 class Slow(Folder):
     """A folder beside which somebody commits once while a file is put there."""
 
@@ -354,7 +315,6 @@ def test_what_is_committed_while_the_log_is_sent_is_sent_next(tmp_path: Path) ->
         system = work.sql("SELECT system_identifier::text AS s FROM pg_control_system()")[0]["s"]
         try:
             with postgres.connect(work.settings.database, "test") as pg:
-                receiver.keep_running(pg)
                 follower.look(pg, client, receiver, made.kept.parent)
                 assert target.commit is None
                 committed = work.sql("SELECT pg_current_wal_flush_lsn()::text AS lsn")[0]["lsn"]
@@ -365,5 +325,5 @@ def test_what_is_committed_while_the_log_is_sent_is_sent_next(tmp_path: Path) ->
             client.close()
             receiver.stop()
         assert reached is not None
-        assert wal._value(reached.lsn) > wal._value(committed)
-        assert wal.listed(target, system)[-1].until > f"{wal._value(committed):016X}"
+        assert timeline.value(reached.lsn) > timeline.value(committed)
+        assert wal.listed(target, system)[-1].until > f"{timeline.value(committed):016X}"

@@ -31,7 +31,11 @@ def backup(
         netra="0",
         server="0",
         schema="0001",
-        position=position or {"system": "1", "start": "0/1000028"},
+        position={
+            **{"system": "1", "timeline": "1", "start": "0/1000028"},
+            **(position or {}),
+            "end": (position or {}).get("end") or (position or {}).get("start") or "0/1000028",
+        },
         rows={},
         files=(file,),
     )
