@@ -16,10 +16,13 @@ from netra.backup import consistency, manifest, rebuild, recovery, redis
 from netra.backup.consistency import Consistency
 from netra.backup.destination import Destination
 from netra.backup.errors import RestoreRefused
+from netra.backup.hashes import Hashes
+from netra.backup.manifest import Manifest
 from netra.backup.rebuild import Rebuilt
 from netra.backup.recovery import Recovered, Where
+from netra.backup.scratch import scratch
 from netra.embedded import home as homes
-from netra.embedded import lock, postgres, secrets
+from netra.embedded import lock, postgres, secrets, unfinished
 from netra.embedded.clickhouse.engine import BACKUPS
 from netra.embedded.home import Home
 from netra.embedded.info import StackInfo
@@ -67,31 +70,75 @@ def restore(
     Raises:
         RestoreRefused: something would be overwritten, or what is kept does not reach `until`.
         BackupDamaged: a file is not the one that was written.
-        AlreadyRunning: the stack runs.
+        NetraError: a store did not come up with it. Until a restore has ended, the home is marked
+            as unfinished: it does not start, and the next restore begins anew.
     """
     account = homes.prepare(home)
-    with lock.held(home.lock):
-        _make_room(home, replace)
+    where = Where(
+        cluster=home.postgres / "data",
+        programs=postgres.programs(home, account),
+        account=account,
+    )
+    begun = recovery.choose(destination, until)
+    rows_of = rebuild.choose(destination, until)
+    with _to_itself(home):
+        again = unfinished.found(home) is not None
+        if not again and not replace:
+            _refuse_if_used(home)
+        _check(settings, destination, where, begun, rows_of, until, with_redis=with_redis)
+        _make_room(home, again)
+        unfinished.mark(home, destination.url)
         kept = secrets.ensure(home.secrets)
-        where = Where(
-            cluster=home.postgres / "data",
-            programs=postgres.programs(home, account),
-            account=account,
-        )
         recovered = recovery.restore(
-            destination, where, until=until, password=kept.postgres_password
+            destination, where, until=until, backup=begun, password=kept.postgres_password
         )
         if with_redis:
             _restore_redis(home, destination)
-    with stores(home, settings, ("postgres", "clickhouse")) as running:
-        rebuilt = rebuild.restore(running, destination, until=until)
-        return Restored(
-            postgres=recovered, clickhouse=rebuilt, consistency=consistency.check(running)
-        )
+    settled = home.ports.exists()
+    with stores(home, settings, ("postgres", "clickhouse"), restoring=True) as running:
+        rebuilt = rebuild.restore(running, destination, until=until, backup=rows_of, checked=True)
+        compared = consistency.check(running)
+    if not settled:
+        # Chosen for these few seconds: the stack takes its usual ones, if they are free then.
+        home.ports.unlink()
+    unfinished.clear(home)
+    return Restored(postgres=recovered, clickhouse=rebuilt, consistency=compared)
 
 
 @contextmanager
-def stores(home: Home, settings: Settings, names: Collection[str]) -> Iterator[Settings]:
+def _to_itself(home: Home) -> Iterator[None]:
+    """The home's lock, for the length of the block. Raises RestoreRefused if the stack runs."""
+    try:
+        with lock.held(home.lock):
+            yield
+    except lock.AlreadyRunning as e:
+        raise RestoreRefused(
+            f"the stack in {home.path} runs: stop it first, with netra down ({e.detail})"
+        ) from e
+
+
+def _check(
+    settings: Settings,
+    destination: Destination,
+    where: Where,
+    begun: Manifest,
+    rows_of: Manifest | None,
+    until: datetime | None,
+    *,
+    with_redis: bool,
+) -> None:
+    """Everything of all stores, before the first byte of any is written."""
+    with scratch(settings) as folder:
+        recovery.check(destination, where, begun, until, folder)
+        if with_redis:
+            Hashes(destination, folder).of_backups([_last_of_redis(destination)])
+    rebuild.check(settings, destination, rows_of)
+
+
+@contextmanager
+def stores(
+    home: Home, settings: Settings, names: Collection[str], *, restoring: bool = False
+) -> Iterator[Settings]:
     """Runs stores of the home for the length of the block; settings to reach them."""
     own = msgspec.structs.replace(
         settings,
@@ -100,33 +147,47 @@ def stores(home: Home, settings: Settings, names: Collection[str]) -> Iterator[S
         clickhouse=msgspec.structs.replace(settings.clickhouse, url=""),
         backup=msgspec.structs.replace(settings.backup, clickhouse_folder=""),
     )
-    with running_stack(home.path, names, own) as info:
+    with running_stack(home.path, names, own, restoring=restoring) as info:
         yield settings_of(info, own)
 
 
-def _make_room(home: Home, replace: bool) -> None:
-    used = [p for p in _folders(home) if p.exists() and any(p.iterdir())]
-    if used and not replace:
+def _refuse_if_used(home: Home) -> None:
+    if used := _used(home):
         named = ", ".join(map(str, used))
         raise RestoreRefused(
             f"not empty: {named}; nothing is overwritten: move them away, or let the restore do so"
             " with --replace"
         )
-    for path in used:
-        path.rename(path.with_name(f"{path.name}.before-{datetime.now(UTC):%Y%m%dT%H%M%SZ}"))
+
+
+def _make_room(home: Home, again: bool) -> None:
+    """Moves what is there aside; what a restore left that has not ended (`again`) is removed."""
+    for path in _used(home):
+        if again:
+            shutil.rmtree(path)
+        else:
+            path.rename(path.with_name(f"{path.name}.before-{datetime.now(UTC):%Y%m%dT%H%M%SZ}"))
+
+
+def _used(home: Home) -> list[Path]:
+    return [p for p in _folders(home) if p.exists() and any(p.iterdir())]
 
 
 def _folders(home: Home) -> tuple[Path, ...]:
     return (home.postgres / "data", home.clickhouse / "data", home.valkey / "appendonlydir")
 
 
-def _restore_redis(home: Home, destination: Destination) -> None:
+def _last_of_redis(destination: Destination) -> Manifest:
     found = manifest.listed(destination, redis.STORE)
     if not found:
         raise RestoreRefused(f"{destination.url} has no backup of Redis")
+    return found[-1]
+
+
+def _restore_redis(home: Home, destination: Destination) -> None:
     folder = home.valkey / "appendonlydir"
-    folder.mkdir(mode=0o700)
-    manifest.fetch(destination, found[-1], folder)
+    folder.mkdir(mode=0o700, exist_ok=True)
+    manifest.fetch(destination, _last_of_redis(destination), folder)
     place(folder)
 
 

@@ -15,6 +15,7 @@ from netra.backup import manifest as manifests
 from netra.backup import rows
 from netra.backup.destination import Destination
 from netra.backup.errors import RestoreRefused
+from netra.backup.hashes import Hashes
 from netra.backup.manifest import Manifest
 from netra.backup.rows import Kept, Writer
 from netra.backup.scratch import scratch
@@ -37,14 +38,34 @@ class Rebuilt:
     rows_put_back: int
 
 
+def check(settings: Settings, destination: Destination, chosen: Manifest | None) -> None:
+    """Compares everything that a restore of `chosen` may read with its hashes.
+
+    Raises:
+        BackupDamaged: a file is not the one that was written.
+    """
+    with scratch(settings) as folder:
+        compared = Hashes(destination, folder)
+        if chosen is not None:
+            compared.of_backups(manifests.chain(destination, chosen))
+        since = chosen.began_at - 2 * rows.OVERLAP if chosen else None
+        for table in rows.tables():
+            kept = rows.listed(destination, table)
+            compared.of_kept(k for k in kept if since is None or k.at >= since)
+
+
 def restore(
     settings: Settings,
     destination: Destination,
     *,
     until: datetime | None = None,
     backup: Manifest | None = None,
+    checked: bool = False,
 ) -> Rebuilt:
     """Restores ClickHouse, which must be empty, to what PostgreSQL (restored already) knows.
+
+    What it needs is compared with its hashes before anything is written, unless it was already
+    (`checked`).
 
     Raises:
         RestoreRefused: there are rows already.
@@ -54,7 +75,10 @@ def restore(
     client = clickhouse.connect(settings.clickhouse)
     try:
         _refuse_if_used(client)
-        chosen = backup or _chosen(manifests.listed(destination, backups.STORE), until)
+        chosen = backup or choose(destination, until)
+        if not checked:
+            check(settings, destination, chosen)
+        _drop_tables(client)
         if chosen is not None:
             chain = manifests.chain(destination, chosen)
             backups.restore(client, settings, destination, chain)
@@ -81,6 +105,9 @@ def _refuse_if_used(client: Client) -> None:
     if found:
         held = ", ".join(f"{name}: {n} rows" for name, n in found)
         raise RestoreRefused(f"ClickHouse is not empty ({held}): nothing is overwritten")
+
+
+def _drop_tables(client: Client) -> None:
     # Tables without rows are in the way of those of the backup, which bring their own definition.
     tables = client.query(
         "SELECT name FROM system.tables WHERE database = currentDatabase()"
@@ -89,9 +116,10 @@ def _refuse_if_used(client: Client) -> None:
         client.command("DROP TABLE {name:Identifier} SYNC", {"name": name})
 
 
-def _chosen(found: list[Manifest], until: datetime | None) -> Manifest | None:
+def choose(destination: Destination, until: datetime | None) -> Manifest | None:
     """The last that was complete then; else the first after it: it has what was there before,
-    but for what was deleted since."""
+    but for what was deleted since. None if there is none at all."""
+    found = manifests.listed(destination, backups.STORE)
     before = [m for m in found if until is None or m.ended_at <= until]
     return before[-1] if before else (found[0] if found else None)
 

@@ -20,6 +20,7 @@ from netra.backup import manifest as manifests
 from netra.backup import moments, postgres, programs, timeline, wal
 from netra.backup.destination import Destination
 from netra.backup.errors import RestoreRefused
+from netra.backup.hashes import Hashes
 from netra.backup.manifest import Manifest
 from netra.backup.private_server import server
 from netra.backup.timeline import Line
@@ -78,7 +79,7 @@ def restore(
         NetraError: PostgreSQL did not come up with it; the folder stays empty.
     """
     _refuse_if_used(where.cluster)
-    chosen = backup or _chosen(destination, until)
+    chosen = backup or choose(destination, until)
     _refuse_if_not_kept(destination, chosen, until)
     known = wal.reach(destination, chosen)
     with _beside(where) as folder:
@@ -104,7 +105,29 @@ def _refuse_if_used(cluster: Path) -> None:
         )
 
 
-def _chosen(destination: Destination, until: datetime | None) -> Manifest:
+def check(
+    destination: Destination,
+    where: Where,
+    chosen: Manifest,
+    until: datetime | None,
+    folder: Path,
+) -> None:
+    """Compares everything that a restore of `chosen` reads with its hashes; writes to `folder`.
+
+    Raises:
+        RestoreRefused: what is kept does not reach `until`.
+        BackupDamaged: a file is not the one that was written.
+    """
+    _refuse_if_not_kept(destination, chosen, until)
+    known = wal.reach(destination, chosen)
+    _before_the_hole(destination, chosen, until, known, folder, where)
+    compared = Hashes(destination, folder)
+    compared.of_backups(manifests.chain(destination, chosen))
+    compared.of_kept((*known.histories, *known.segments))
+
+
+def choose(destination: Destination, until: datetime | None) -> Manifest:
+    """The backup to begin with: the last that was complete then. Raises RestoreRefused."""
     found = manifests.listed(destination, postgres.STORE)
     chosen = postgres.newest_before(found, until)
     if chosen is None:

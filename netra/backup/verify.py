@@ -12,6 +12,7 @@ from netra.backup import clickhouse, home, manifest, postgres, programs, redis, 
 from netra.backup.consistency import Consistency
 from netra.backup.destination import Destination
 from netra.backup.errors import BackupDamaged
+from netra.backup.hashes import Hashes
 from netra.backup.manifest import Manifest
 from netra.backup.scratch import scratch
 from netra.embedded import home as homes
@@ -55,26 +56,25 @@ def hashes(settings: Settings, destination: Destination) -> Checked:
     Raises:
         BackupDamaged: a file is missing, cut short or changed; the first one is named.
     """
-    backups = files = size = 0
+    n = 0
     with scratch(settings) as folder:
+        compared = Hashes(destination, folder)
         for store_name in manifest.STORES:
             for found in manifest.listed(destination, store_name):
                 manifest.chain(destination, found)
-                # One at a time: the room that is needed is that of the largest file.
-                for file in found.files:
-                    manifest.fetch_file(destination, found, file, folder / "file")
-                    files, size = files + 1, size + file.size_bytes
-                backups += 1
-        target = folder / "file"
-        for kept in _logged(destination):
-            manifest.fetch_kept(destination, kept.name, kept.sha256, target)
-            files, size = files + 1, size + target.stat().st_size
+                compared.of_backups([found])
+                n += 1
+        compared.of_kept(_logged(destination))
         for table in rows.tables():
-            for file in rows.listed(destination, table):
-                manifest.fetch_kept(destination, file.name, file.sha256, target)
-                files, size = files + 1, size + target.stat().st_size
+            compared.of_kept(rows.listed(destination, table))
     holes, broken = _holes(destination)
-    return Checked(backups=backups, files=files, size_bytes=size, holes=holes, broken=broken)
+    return Checked(
+        backups=n,
+        files=compared.files,
+        size_bytes=compared.size_bytes,
+        holes=holes,
+        broken=broken,
+    )
 
 
 def _holes(destination: Destination) -> tuple[tuple[str, ...], bool]:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import signal
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from datetime import UTC, datetime
 from functools import wraps
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
 import click
 
@@ -46,19 +47,56 @@ def _with_destination(command: Callable[..., Any]) -> Callable[..., Any]:
     return found
 
 
-def _running(settings: Settings, home: homes.Home) -> Settings:
-    """Settings that reach the stores: those given, else those of the stack that runs here."""
-    if settings.database.url and settings.clickhouse.url:
+#: What each store's URL is called, in the order of the commands' words.
+_URLS = {"postgres": "DATABASE_URL", "clickhouse": "CLICKHOUSE_URL", "redis": "REDIS_URL"}
+#: The stores whose rows are compared with each other.
+_COMPARED = ("postgres", "clickhouse")
+
+
+def _running(settings: Settings, home: homes.Home, needed: Collection[str]) -> Settings:
+    """Settings that reach the stores `needed`: those given, else those of the stack that runs here.
+
+    Where any store is named by its URL, the stack that happens to run here is not meant, unless it
+    was started with these URLs itself.
+    """
+    urls = {
+        "postgres": settings.database.url,
+        "clickhouse": settings.clickhouse.url,
+        "redis": settings.redis.url,
+    }
+    given = {name for name, url in urls.items() if url}
+    if given >= set(needed):
+        _tell("; ".join(f"{name} at {_place(urls[name])}" for name in needed))
         return settings
     from netra.backup.home import settings_of
 
-    found = info.of_home(home, settings) if runfile.is_running(home) else None
+    running = runfile.is_running(home)
+    started_with = set(runfile.read(home).given) if running else set[str]()
+    lacking = " and ".join(_URLS[name] for name in needed if name not in given)
+    if given and not (running and given <= started_with):
+        raise InvalidInput(
+            f"{' and '.join(_URLS[name] for name in urls if name in given)} names a store, and"
+            f" {lacking} is not set: set it too, or unset the others to work with the stack that"
+            " runs here"
+        )
+    found = info.of_home(home, settings) if running else None
     if found is None:
         raise InvalidInput(
-            f"no stack runs in {home.path}, and DATABASE_URL and CLICKHOUSE_URL are not set:"
-            " nothing to work with"
+            f"no stack runs in {home.path}, and {lacking} is not set: nothing to work with"
         )
+    _tell(f"the stack that runs in {home.path}")
     return settings_of(found, settings)
+
+
+def _place(url: str) -> str:
+    """A store's address without user and password."""
+    parts = urlsplit(url)
+    return f"{parts.hostname or ''}{f':{parts.port}' if parts.port else ''}{parts.path}"
+
+
+def _tell(stores: str) -> None:
+    """Which stores are worked with, to whoever looks: not a part of the answer."""
+    click.echo(f"stores: {stores}", err=True)
 
 
 @click.group()
@@ -88,14 +126,14 @@ def take(
     """
     from netra.backup import clickhouse, postgres, redis
 
-    reached = _running(settings, home)
+    chosen = list(_URLS) if store == "all" else [store]
+    reached = _running(settings, home, chosen)
     kind = "incremental" if incremental else "full"
     takers: dict[str, Callable[[], Manifest]] = {
         "postgres": lambda: postgres.take(reached, destination, kind),
         "clickhouse": lambda: clickhouse.take(reached, destination, kind),
         "redis": lambda: redis.take(reached, destination),
     }
-    chosen = list(takers) if store == "all" else [store]
     output.emit([takers[name]() for name in chosen], as_json, _table)
 
 
@@ -109,7 +147,7 @@ def follow(settings: Settings, destination: Destination, home: homes.Home) -> No
 
     configure("backup", settings.logging)
     beat = Heartbeat(settings.health, "backup").beat
-    follower = Follower(_running(settings, home), destination, beat)
+    follower = Follower(_running(settings, home, _COMPARED), destination, beat)
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: follower.stop.set())
     follower.run()
@@ -239,7 +277,7 @@ def restore_clickhouse(
     """Restore ClickHouse, which runs and is empty, to what PostgreSQL knows."""
     from netra.backup import rebuild
 
-    done = rebuild.restore(_running(settings, home), destination, until=until)
+    done = rebuild.restore(_running(settings, home, _COMPARED), destination, until=until)
     said = f"restored {done.backup.id if done.backup else 'none'}, {done.rows_put_back} rows since"
     output.emit(done, as_json, lambda _: said)
 
@@ -255,7 +293,7 @@ def check(give_up: bool, home: str | None, as_json: bool) -> None:
     from netra.backup import consistency
 
     own = configuration.current()
-    reached = _running(own, homes.choose(home, own.embedded.home))
+    reached = _running(own, homes.choose(home, own.embedded.home), _COMPARED)
     found = consistency.check(reached)
     if give_up and found.lost_ingests:
         consistency.give_up(reached, found.lost_ingests)

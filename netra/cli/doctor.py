@@ -22,6 +22,7 @@ EXAMINATIONS: tuple[Examination, ...] = (
         machine.variables,
         machine.python,
         machine.home,
+        machine.restore,
         machine.disk,
         machine.engines,
         machine.wanted_ports,

@@ -11,6 +11,7 @@ home/
   engines/       PostgreSQL's programs, when their account cannot reach the installed ones
   beats/         touched by workers and scheduler, for netra health
   cache/         compiled kernels
+  restore-unfinished.json   there from the first byte of a restore to its end (see `unfinished`)
 """
 
 from __future__ import annotations

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from netra import settings as configuration
 from netra.embedded import home as homes
-from netra.embedded import identity, lock, ports, processes, runfile
+from netra.embedded import identity, lock, ports, processes, runfile, unfinished
 from netra.embedded import info as information
 from netra.embedded import secrets as keys
 from netra.embedded.child import Child, State, fresh_log
@@ -45,6 +45,7 @@ class Stack:
         components: Collection[str] = processes.ALL,
         settings: configuration.Settings | None = None,
         notice: Notice = lambda child: None,
+        restoring: bool = False,
     ) -> None:
         if unknown := processes.problems(list(components)):
             raise NetraError(f"no such processes: {', '.join(unknown)}")
@@ -53,6 +54,8 @@ class Stack:
         self._names = components
         self._settings = settings or configuration.current()
         self._notice = notice
+        #: Whether it is started by the very restore that has not ended.
+        self._restoring = restoring
         self._mark = tokens.token_hex(8)
         self._over = threading.Event()
         self._settled = threading.Event()
@@ -67,12 +70,15 @@ class Stack:
 
         Raises:
             AlreadyRunning: another supervisor has this home.
+            UnfinishedRestore: what the home holds is a part of what was to be restored.
             NetraError: it does not start; the message says what, and what it logged. Nothing is
                 left running.
         """
         account = homes.prepare(self.home)
         with ExitStack() as held:
             held.enter_context(lock.held(self.home.lock))
+            if not self._restoring:
+                unfinished.refuse(self.home)
             runfile.end_leftovers(self.home)
             kept = keys.ensure(self.home.secrets)
             keys.write_api_key(self.home.api_key, kept)
@@ -233,9 +239,11 @@ def running_stack(
     home: Path,
     components: Collection[str] = processes.ALL,
     settings: configuration.Settings | None = None,
+    *,
+    restoring: bool = False,
 ) -> Iterator[StackInfo]:
     """A stack in `home` for the length of the block."""
-    stack = Stack(Home(home), components=components, settings=settings)
+    stack = Stack(Home(home), components=components, settings=settings, restoring=restoring)
     try:
         yield stack.start()
     finally:

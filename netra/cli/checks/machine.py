@@ -11,7 +11,7 @@ from tempfile import gettempdir
 
 from netra import settings, settings_sources
 from netra.cli.checks.check import Check, Subject
-from netra.embedded import account, ports, processes
+from netra.embedded import account, ports, processes, unfinished
 from netra.errors import NetraError
 
 _ENGINES = {
@@ -75,6 +75,12 @@ def home(on: Subject) -> Iterator[Check]:
         return
     state = "in use" if on.running else ("there" if path.exists() else "not made yet")
     yield Check(name="home", state="ok", found=f"{path} ({state})")
+
+
+def restore(on: Subject) -> Iterator[Check]:
+    """Whether a restore into the home has begun and not ended; nothing is said if none has."""
+    if words := unfinished.found(on.home):
+        yield Check(name="restore", state="fail", found=words, mend=unfinished.mend(on.home))
 
 
 def disk(on: Subject) -> Iterator[Check]:
