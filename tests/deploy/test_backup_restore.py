@@ -112,7 +112,7 @@ def test_a_url_that_is_given_is_never_ignored(tmp_path: Path) -> None:
             assert refused.returncode == 2, command
             assert "CLICKHOUSE_URL" in refused.stderr.replace("\n", " ")
         # One store by its URL alone, and no word of the others.
-        redis = Place(home=other.home, kept=tmp_path, environ={"REDIS_URL": other_redis(work.info)})
+        redis = Place(home=other.home, kept=tmp_path, environ={"REDIS_URL": work.info.redis_url})
         assert redis.json("take", "redis")[0]["store"] == "redis"
         assert "the stack that runs in" in other.run("take", "redis").stderr.replace("\n", " ")
     assert [p.name for p in tmp_path.iterdir()] == ["redis"]
