@@ -43,6 +43,9 @@ WEBSOCKET_CONNECTIONS = Gauge("websocket_connections", "Open WebSockets", regist
 DATABASE_POOL = Gauge(
     "netra_database_pool", "Connections to PostgreSQL", ["state"], registry=REGISTRY
 )
+#: Whether a store answers this API process, asked at scrape; PostgreSQL's absence shows in the
+#: metrics that are read from it.
+STORE_UP = Gauge("netra_store_up", "Whether a store answers", ["store"], registry=REGISTRY)
 
 
 # --- what the scheduler counts of itself
@@ -109,6 +112,8 @@ OUTBOX_LAG = Family("netra_outbox_lag_seconds", "Age of the oldest unsent fact")
 INSERT_LAG = Family(
     "netra_clickhouse_insert_lag_seconds", "Time since the slowest running ingest wrote"
 )
+#: Of PostgreSQL, `active` or `inactive`: for the latter it keeps its log, and nobody reads it.
+REPLICATION_SLOTS = Family("netra_replication_slots", "Replication slots by state", ("state",))
 #: What the recommendations of each workload's newest report saved on traffic that the choice had
 #: not seen, added up by unit (`USD` of that traffic, `USD/h`, `share`, …): measured, no forecast.
 SAVINGS = Family("netra_savings_found", "Savings in the newest reports", ("lever", "unit"))

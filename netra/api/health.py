@@ -39,6 +39,15 @@ async def ready(services: Served) -> Response[Readiness]:
     return Answer(body, status_code=200 if well else 503)
 
 
+async def beside_postgres(services: Services) -> dict[str, bool]:
+    """Whether Redis and ClickHouse answer; of those that the settings name."""
+    asked: dict[str, Callable[[], Awaitable[Any]]] = {"redis": lambda: services.redis.ping()}
+    if services.settings.clickhouse.url:
+        asked["clickhouse"] = lambda: _clickhouse(services)
+    answers = await asyncio.gather(*map(_checked, asked.values()))
+    return {store: answer.ok for store, answer in zip(asked, answers, strict=True)}
+
+
 async def _checked(ask: Callable[[], Awaitable[Any]]) -> StoreHealth:
     begun = time.perf_counter()
     problem = None

@@ -14,9 +14,10 @@ from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_l
 
 from netra import metrics_server
 from netra.api.answer import Answer
+from netra.api.health import beside_postgres
 from netra.api.services import Served, Services
 from netra.errors import NetraError
-from netra.metrics import DATABASE_POOL
+from netra.metrics import DATABASE_POOL, STORE_UP
 
 log = logging.getLogger(__name__)
 
@@ -37,16 +38,26 @@ async def text(services: Services) -> bytes:
     stats = services.pool.get_stats()
     for state, name in _POOL_STATS.items():
         DATABASE_POOL.labels(state).set(stats.get(name, 0))
+    stores, measured = await asyncio.gather(beside_postgres(services), _measure(services))
+    for store, answers in stores.items():
+        STORE_UP.labels(store).set(answers)
     own = metrics_server.own()
+    if not measured:
+        return own
     queue = CollectorRegistry()
+    queue.register(services.queue_metrics)
+    return own + generate_latest(queue)
+
+
+async def _measure(services: Services) -> bool:
+    """Reads the queue; whether it could be read."""
     try:
         async with asyncio.timeout(_PATIENCE_S):
             await services.queue_metrics.refresh()
     except (NetraError, TimeoutError) as e:
         log.warning("the queue cannot be measured: %s", str(e) or "PostgreSQL is too slow")
-        return own
-    queue.register(services.queue_metrics)
-    return own + generate_latest(queue)
+        return False
+    return True
 
 
 def serve(services: Services) -> None:

@@ -127,6 +127,8 @@ class QueueMetrics(Collector):
         yield _gauge(metrics.DEAD_LETTERS, dead)
         yield _gauge(metrics.OUTBOX_LAG, {(): now.outbox_lag_s})
         yield _gauge(metrics.INSERT_LAG, {(): now.insert_lag_s})
+        slots = {("active",): now.slots_active, ("inactive",): now.slots_inactive}
+        yield _gauge(metrics.REPLICATION_SLOTS, slots)
 
     def _histogram(self) -> Metric:
         family = metrics.AGENT_SECONDS

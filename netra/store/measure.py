@@ -25,6 +25,9 @@ class Present:
     outbox_lag_s: float
     #: Time since the slowest running ingest wrote, seconds; 0: none runs.
     insert_lag_s: float
+    #: Replication slots that somebody reads, and that nobody does.
+    slots_active: int
+    slots_inactive: int
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,7 +59,9 @@ _LAGS = """
     SELECT coalesce((SELECT extract(epoch FROM clock_timestamp() - ts)
             FROM outbox ORDER BY id LIMIT 1), 0)::float8 AS outbox,
         coalesce((SELECT extract(epoch FROM clock_timestamp() - min(heartbeat_at))
-            FROM ingests WHERE state = 'running'), 0)::float8 AS insert
+            FROM ingests WHERE state = 'running'), 0)::float8 AS insert,
+        (SELECT count(*) FROM pg_replication_slots WHERE active)::int AS active,
+        (SELECT count(*) FROM pg_replication_slots WHERE NOT active)::int AS inactive
 """
 _ENDED = """
     SELECT s.agent, s.pool, f.kind, f.payload->>'reason' = 'lease expired' AS lost,
@@ -115,6 +120,8 @@ async def present(connection: AsyncConnection, worker_stale_s: float) -> Present
         dead_letters={row["tenant_id"]: row["n"] for row in await dead.fetchall()},
         outbox_lag_s=lags["outbox"],
         insert_lag_s=lags["insert"],
+        slots_active=lags["active"],
+        slots_inactive=lags["inactive"],
     )
 
 

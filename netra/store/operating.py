@@ -156,6 +156,20 @@ def end_sessions(
     return [row["pid"] for row in rows]
 
 
+def unread_slots(pg: Connection) -> dict[str, int]:
+    """Replication slots without a reader, and how much log is kept for each, bytes.
+
+    On a replica, whose log does not end here, and for a slot that has kept none yet, 0.
+    """
+    with unavailable():
+        rows = pg.execute(
+            "SELECT slot_name, CASE WHEN pg_is_in_recovery() THEN 0 ELSE coalesce("
+            "pg_wal_lsn_diff(pg_current_wal_lsn(), restart_lsn), 0)::bigint END AS held"
+            " FROM pg_replication_slots WHERE NOT active ORDER BY slot_name"
+        ).fetchall()
+    return {row["slot_name"]: row["held"] for row in rows}
+
+
 def workers(pg: Connection) -> list[WorkerRow]:
     """Those that have not been forgotten yet, living or not."""
     with unavailable():

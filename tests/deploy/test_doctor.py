@@ -253,6 +253,17 @@ def test_a_worker_that_cannot_be_reached(ill: StackInfo) -> None:
 
 
 @pytest.mark.timeout(180)
+def test_a_slot_that_nobody_reads(ill: StackInfo) -> None:
+    with sql(ill.database_url) as pg:
+        pg.execute("SELECT pg_create_physical_replication_slot('left_behind', true)")
+        try:
+            diagnosed(ill.home, "postgres slots", "nobody reads left_behind")
+        finally:
+            pg.execute("SELECT pg_drop_replication_slot('left_behind')")
+    healthy(ill.home)
+
+
+@pytest.mark.timeout(180)
 def test_flower_open_to_everybody(ill: StackInfo) -> None:
     port = ill.ports["flower"]
     with held_still(supervisor(ill.home)):

@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 
 from netra.cli.checks.check import Check, Subject
 from netra.errors import StoreUnavailable
-from netra.store import clickhouse_http, clickhouse_migrations, revisions
+from netra.store import clickhouse_http, clickhouse_migrations, operating, revisions
 from netra.store import postgres as postgres_store
 from netra.store import redis as redis_store
 
@@ -51,6 +51,21 @@ def postgres(on: Subject) -> Iterator[Check]:
             found=f"{used} of {allowed}",
             mend="netra admin connections says whose; see docs/tuning.md" if full else "",
         )
+        yield _slots(operating.unread_slots(connection))
+
+
+def _slots(unread: dict[str, int]) -> Check:
+    """For a slot that nobody reads, PostgreSQL keeps its log until a limit or the disk ends it."""
+    name = "postgres slots"
+    if not unread:
+        return Check(name=name, state="ok", found="no replication slot is without a reader")
+    kept = ", ".join(f"{slot} ({held / 1e6:.0f} MB of log kept)" for slot, held in unread.items())
+    return Check(
+        name=name,
+        state="warn",
+        found=f"nobody reads {kept}",
+        mend="start netra backup follow, or the replica, again; docs/runbooks/troubleshooting.md",
+    )
 
 
 def _not_given(name: str, variable: str) -> Check:

@@ -15,6 +15,8 @@ NOW = Present(
     dead_letters={"t1": 3, "t2": 1, "t3": 1},
     outbox_lag_s=0.0,
     insert_lag_s=0.0,
+    slots_active=1,
+    slots_inactive=2,
 )
 
 
@@ -49,3 +51,8 @@ def test_few_tenants_keep_their_names() -> None:
     for (pool, tenant, state), n in NOW.depth.items():
         assert depth[pool, tenant, state] == n
     assert sum(n for (_, tenant, _), n in depth.items() if tenant == metrics.OTHER_TENANTS) == 0
+
+
+def test_slots_that_nobody_reads_are_counted_by_themselves() -> None:
+    found = collected(3)[metrics.REPLICATION_SLOTS.name]
+    assert found == {("active",): 1, ("inactive",): 2}
