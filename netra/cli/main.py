@@ -61,6 +61,10 @@ SECTIONS = {
             "netra.cli.admin:admin",
             "Look at and reset connections, queue and memory; make and revoke keys.",
         ),
+        "settings": Lazy(
+            "netra.cli.settings:settings",
+            "Show every setting: value, source, unit, variable.",
+        ),
         "smoke-test": Lazy(
             "netra.cli.smoke_test:smoke_test",
             "Run one small job through the whole installation and compare its report with the"
