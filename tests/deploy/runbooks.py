@@ -9,6 +9,7 @@ import subprocess
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
+from importlib.util import find_spec
 from pathlib import Path
 
 import click
@@ -22,10 +23,18 @@ PAGES = sorted((ROOT / "docs" / "runbooks").glob("*.md"))
 _FENCE = re.compile(r"^```([^\n]*)\n(.*?)^```$", re.M | re.S)
 #: What Helm 3 and Compose 2 take, of what the runbooks use: neither has a package to ask.
 _HELM = {
-    "upgrade": {"--install", "--namespace", "--values", "--wait"},
-    "rollback": {"--namespace", "--wait"},
+    "upgrade": {
+        "--install", "--namespace", "--values", "--set", "--wait", "--wait-for-jobs", "--timeout",
+    },
+    "rollback": {"--namespace", "--wait", "--timeout"},
     "history": {"--namespace"},
-}
+    "get": {"--namespace", "--revision"},
+}  # fmt: skip
+#: What a pod of Netra's images has: its own programs, and Debian's smallest ones.
+_IN_A_POD = {"netra", "python", "env", "timeout"}
+#: Made by the pages themselves.
+_MADE = {("job", "netra-migrate-back"), ("serviceaccount", "netra-migrate-back")}
+_ASSIGNMENT = re.compile(r"^\w+=")
 _COMPOSE = {"exec": set(), "logs": {"--tail"}, "ps": set(), "restart": set(), "up": {"--detach"}}
 _PLACEHOLDER = re.compile(r"^[A-Z][A-Z_]+$|^…$")
 
@@ -58,10 +67,16 @@ def blocks() -> Iterator[Block]:
 
 
 def commands(block: Block) -> list[list[str]]:
-    """The commands of a block, as lists of words; pipes are cut."""
+    """The commands of a block, as lists of words; pipes are cut, and `$(…)` is a command too."""
     found: list[list[str]] = []
-    for line in block.text.replace("\\\n", " ").splitlines():
-        words = shlex.split(line, comments=True)
+    lines = block.text.replace("\\\n", " ").splitlines()
+    inner = [text for line in lines for text in re.findall(r"\$\((.*?)\)\"", line)]
+    for line in [*inner, *lines]:
+        words = [w for w in shlex.split(line, comments=True) if not w.startswith(">")]
+        if words[:1] == ["export"]:
+            words = words[1:]
+        while words and _ASSIGNMENT.match(words[0]):
+            words = words[1:]
         while "|" in words:
             at = words.index("|")
             found.append(words[:at])
@@ -76,6 +91,7 @@ def check(words: list[str]) -> None:
     program, *rest = words
     checks = {
         "kubectl": _kubectl, "netra": _netra, "helm": _helm, "docker": _docker,
+        "terraform": _terraform,
     }  # fmt: skip
     if program in checks:
         checks[program](rest)
@@ -83,6 +99,9 @@ def check(words: list[str]) -> None:
         path = ROOT / program
         if not path.is_file() or not path.stat().st_mode & 0o100:
             raise Wrong(f"{program} is not there or cannot be run")
+        for word in rest:
+            if word.startswith("--") and word not in path.read_text():
+                raise Wrong(f"{program} has no {word}")
     elif shutil.which(program) is None:
         raise Wrong(f"there is no program {program}")
 
@@ -118,13 +137,14 @@ def _kubectl(rest: list[str]) -> None:
     words = list(rest)
     if "--" in words:  # what runs inside a pod
         at = words.index("--")
-        check(words[at + 1 :])
+        _in_a_pod(words[at + 1 :])
         words = words[:at]
     if words[:1] == ["-n"]:
         if ("namespace", words[1]) not in objects():
             raise Wrong(f"there is no namespace {words[1]}")
         words = words[2:]
     verb = words[:2] if words[0] in ("rollout", "set", "top") else words[:1]
+    words = [w for w in words if w != "-"]  # standard input
     known = _kubectl_help(*verb)
     arguments = words[len(verb) :]
     for word in arguments:
@@ -134,13 +154,39 @@ def _kubectl(rest: list[str]) -> None:
     _named(arguments)
 
 
+def _in_a_pod(words: list[str]) -> None:
+    if words[0] not in _IN_A_POD:
+        raise Wrong(f"the images have no {words[0]}")
+    if words[0] == "env":
+        return _in_a_pod([w for w in words[1:] if not _ASSIGNMENT.match(w)])
+    if words[0] == "timeout":
+        return _in_a_pod(words[2:])
+    if words[0] == "netra":
+        return _netra(words[1:])
+    if words[1] == "-m":
+        found = [find_spec(w) for w in words[2:] if "." in w]
+        if not found or None in found:
+            raise Wrong(f"there is no module of {' '.join(words[2:])}")
+    elif words[1] == "-c":
+        compile(words[2], "-c", "exec")
+    return None
+
+
+def _terraform(rest: list[str]) -> None:
+    folder, verb, *arguments = rest
+    outputs = ROOT / folder.removeprefix("-chdir=") / "outputs.tf"
+    if verb != "output" or f'output "{arguments[-1]}"' not in outputs.read_text():
+        raise Wrong(f"terraform {verb} {arguments[-1]}: not in {outputs}")
+
+
 def _named(arguments: list[str]) -> None:
     kinds = {kind for kind, _ in objects()} | {"secret"}
     for i, word in enumerate(arguments):
         kind, slash, name = word.partition("/")
         if not slash and word in kinds and i + 1 < len(arguments):
             kind, name = word, arguments[i + 1]
-        if kind in kinds and name and not name.startswith("-") and (kind, name) not in objects():
+        there = (kind, name) in objects() | _MADE
+        if kind in kinds and name and not name.startswith("-") and not there:
             raise Wrong(f"deploy/k8s has no {kind} {name}")
         if word == "-l":
             label, _, value = arguments[i + 1].partition("=")
@@ -180,6 +226,8 @@ def _helm(rest: list[str]) -> None:
     verb, *arguments = rest
     _flags("helm", verb, _HELM, arguments)
     for i, word in enumerate(arguments):
+        if word.endswith(".yaml") and "/" not in word:
+            continue  # made by the page
         if "/" in word and not word.startswith("-") and not (ROOT / word).exists():
             raise Wrong(f"there is no {word}")
         if word == "--namespace" and ("namespace", arguments[i + 1]) not in objects():

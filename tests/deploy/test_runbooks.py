@@ -9,9 +9,12 @@ import sys
 from pathlib import Path
 
 import pytest
+import yaml
 
 from netra.embedded.info import StackInfo
+from netra.store import migrate
 from tests.deploy import runbooks
+from tests.deploy.chart.render import environments
 from tests.deploy.conftest import Proof
 from tests.deploy.runbooks import Block
 
@@ -29,30 +32,31 @@ def test_every_block_of_commands_says_how_it_is_proven() -> None:
 
 @pytest.mark.timeout(240)
 def test_what_is_marked_run_runs(stack: StackInfo, proof: Proof) -> None:
+    """With what an operator of one machine has set, which is nothing: the stack's folder alone."""
+    ours = ("NETRA_", "DATABASE_URL", "REDIS_URL", "CLICKHOUSE_URL", "METRICS_URL", "JWT_")
     environ = {
-        **os.environ,
-        **stack.environment,
+        **{name: value for name, value in os.environ.items() if not name.startswith(ours)},
         "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
-        "NETRA_API_URL": stack.api_url,
-        "NETRA_API_KEY": stack.api_key,
-        "METRICS_URL": f"http://127.0.0.1:{stack.ports['metrics-api']}",
+        "NETRA_EMBEDDED_HOME": str(stack.home),
     }
     ran: dict[str, str] = {}
     for block in MARKED["run"]:
-        for line in block.text.replace("\\\n", " ").splitlines():
-            if line in ran or not line.strip():
-                continue  # what only looks need not look twice
-            done = subprocess.run(
-                ["bash", "-euo", "pipefail", "-c", line],
-                env=environ,
-                cwd=runbooks.ROOT,
-                capture_output=True,
-                text=True,
-            )
-            said = f"{block}: {line}\n{done.stdout}{done.stderr}"
-            assert done.returncode == 0, said
-            assert "Traceback" not in done.stderr, said
-            ran[line] = str(block)
+        # What only looks need not look twice.
+        text = "\n".join(line for line in block.text.splitlines() if line not in ran)
+        done = subprocess.run(
+            ["bash", "-euo", "pipefail", "-c", text],
+            env=environ,
+            cwd=runbooks.ROOT,
+            capture_output=True,
+            text=True,
+        )
+        said = f"{block}: {text}\n{done.stdout}{done.stderr}"
+        assert done.returncode == 0, said
+        assert "Traceback" not in done.stderr, said
+        ran |= dict.fromkeys(text.splitlines(), done.stdout + done.stderr)
+    [traced] = [said for text, said in ran.items() if "netra.allocations" in text]
+    assert re.search(r"allocations of \d+: .* MiB now", traced)
+    lines = sum(len(runbooks.commands(block)) for block in MARKED["run"])
     checked = 0
     for block in MARKED["check"]:
         for words in runbooks.commands(block):
@@ -62,7 +66,8 @@ def test_what_is_marked_run_runs(stack: StackInfo, proof: Proof) -> None:
                 raise AssertionError(f"{block}: {' '.join(words)}: {e}") from e
             checked += 1
     proof(
-        f"runbooks: {len(ran)} commands of {len(MARKED['run'])} blocks run on a real stack;"
+        f"runbooks: {lines} commands of {len(MARKED['run'])} blocks run on a real stack as printed,"
+        f" with nothing but its folder set;"
         f" {checked} commands of {len(MARKED['check'])} blocks checked word by word"
     )
 
@@ -91,12 +96,53 @@ def test_commands_in_running_text_exist() -> None:
         "scripts/no-such-script.sh",
         "helm upgrade --install netra deploy/helm/nothing",
         "no-such-program",
+        "scripts/deploy.sh --force",
+        "kubectl -n netra-production exec deployment/netra-backend -- scripts/smoke-test.sh",
+        "kubectl -n netra-production exec deployment/netra-backend -- curl localhost",
+        "kubectl -n netra-production exec deployment/netra-backend -- python -m netra.nothing",
+        "terraform -chdir=deploy/terraform/aws output -raw nothing",
+        'export KEY="$(kubectl -n netra-production get secret netra-nothing)"',
     ],
 )
 def test_a_command_that_would_not_work_is_seen(line: str) -> None:
     block = Block("page", 1, "check", line)
     with pytest.raises(runbooks.Wrong):
         runbooks.check(runbooks.commands(block)[0])
+
+
+def test_nothing_rolls_out_the_version_of_the_chart_or_its_example_domain() -> None:
+    for block in BLOCKS:
+        for words in runbooks.commands(block):
+            if words[:2] == ["helm", "upgrade"]:
+                assert any(word.startswith("image.tag=") for word in words), block
+                assert "cloud-values.yaml" in words, block
+            assert words[:2] != ["kubectl", "apply"], f"{block}: deploy/k8s names :0.1.0"
+            if words[0] == "scripts/deploy.sh":
+                assert {"--tag", "--values"} <= set(words), block
+
+
+def test_the_schema_is_taken_back_by_the_hook_of_the_new_version() -> None:
+    """What the page's `sed` makes of the Job that Helm keeps: another name, another command."""
+    [line] = [
+        line
+        for block in BLOCKS
+        for line in block.text.splitlines()
+        if line.startswith("helm get hooks")
+    ]
+    edit = line.split(" | ")[1]
+    hooks = environments()["production"].files["migrate.yaml"]
+    done = subprocess.run(
+        ["bash", "-euo", "pipefail", "-c", f"TO=0008; {edit}"],
+        input=hooks,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    account, job = [m for m in yaml.safe_load_all(done.stdout) if m]
+    assert {m["metadata"]["name"] for m in (account, job)} == {"netra-migrate-back"}
+    [container] = job["spec"]["template"]["spec"]["containers"]
+    assert container["command"][:5] == ["python", "-m", "netra.store.migrate", "--to", "0008"]
+    assert migrate._parser().parse_args(container["command"][3:]).to == "0008"
 
 
 def test_links_lead_somewhere() -> None:
