@@ -129,7 +129,8 @@ def objects() -> frozenset[tuple[str, str]]:
         for document in yaml.safe_load_all(text):
             if document and "kind" in document and "name" in document.get("metadata", {}):
                 found.add((document["kind"].lower(), document["metadata"]["name"]))
-        found |= {("secret", n) for n in re.findall(r"secretName: (\S+)", text)}
+        named = r"(?:secretName:|secretKeyRef:\s+key: \S+\s+name:) (\S+)"
+        found |= {("secret", n) for n in re.findall(named, text)}
     return frozenset(found)
 
 

@@ -7,6 +7,7 @@ import os
 import re
 import shlex
 import subprocess
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -60,7 +61,7 @@ def test_the_workflow_passes_zizmor(tmp_path: Path) -> None:
     assert audit(ROOT / ".github") == (0, "No findings to report. Good job!\n")
     planted = tmp_path / "ci.yml"
     text = GITHUB.read_text().replace(
-        "run: make lint", 'run: echo "${{ github.event.pull_request.title }}"'
+        "run: make test", 'run: echo "${{ github.event.pull_request.title }}"'
     )
     planted.write_text(text)
     code, said = audit(planted)
@@ -83,7 +84,7 @@ def test_rights_are_few_and_time_is_bound() -> None:
         "images": {"contents": "read", "packages": "write"},
         "deploy": {"contents": "read", "id-token": "write"},
     }
-    assert all(body["timeout-minutes"] <= 60 for body in workflow["jobs"].values())
+    assert all(body["timeout-minutes"] <= 90 for body in workflow["jobs"].values())
     assert workflow["jobs"]["deploy"]["concurrency"]["cancel-in-progress"] is False
     # The only secrets: the registry's token, which GitHub makes, and the smoke test's key.
     assert set(re.findall(r"secrets\.(\w+)", GITHUB.read_text())) == {
@@ -119,6 +120,22 @@ def calls(pipeline: str) -> set[tuple[str, str]]:
 
 def test_both_pipelines_do_the_same() -> None:
     assert calls("github") == calls("gitlab")
+    # All that a developer runs, and what only Debian and root can show.
+    tests = {("test", "make test"), ("test", "make coverage"), ("test-deploy", "make test-deploy")}
+    assert tests <= calls("github")
+    settings = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["pytest"]["ini_options"]
+    assert {"tests/unit", "tests/integration", "tests/acceptance", "tests/chaos"} <= set(
+        settings["testpaths"]
+    )
+
+
+def test_images_of_the_pipelines_are_pinned_by_digest() -> None:
+    """`$DEPLOY_IMAGE` is the organisation's own; the file says that it is named by its digest."""
+    named = [gitlab()["default"]["image"], *gitlab()["images"]["services"]]
+    named += [job["image"] for job in gitlab().values() if isinstance(job, dict) and "image" in job]
+    pinned = [name for name in named if re.search(r"@sha256:[0-9a-f]{64}$", name)]
+    assert len(pinned) >= 4
+    assert [name for name in named if name not in pinned] == ["$DEPLOY_IMAGE"]
 
 
 #: What a cloud's `terraform output -raw helm_values` says, shortened.

@@ -28,15 +28,122 @@ def test_all_is_lost_and_comes_back(proof: Proof) -> None:
 
 
 def test_recovery_of_a_cluster_says_its_steps_and_does_none_unasked() -> None:
-    environ = {**os.environ, "NETRA": NETRA, "KUBECONTEXT": "standby", "NETRA_API_URL": "http://x"}
-    command = [str(DR / "activate"), "cluster", "--until", "2026-11-25T21:50:00Z"]
-    done = subprocess.run(command, env=environ, capture_output=True, text=True)
+    done = activate("cluster", "--until", "2026-11-25T21:50:00Z")
     assert done.returncode == 0, done.stderr
     steps = [line.removeprefix("recover: ") for line in done.stdout.splitlines()]
-    order = ["replicas=0", "restore-clickhouse --until", "netra.store.migrate", "dr/verify"]
-    order += ["netra-backend netra-scheduler", "netra-worker-cpu", "rollout status", "smoke-test"]
+    order = ["use-context standby", "replicas=0", "restore-clickhouse --until"]
+    order += ["netra.store.migrate", "dr/verify", "use-context standby", "deploy.sh --environment"]
     assert len(steps) == len(order) + 1
     for step, words in zip(steps, order, strict=False):
         assert words in step
-    refused = subprocess.run([str(DR / "activate")], capture_output=True, text=True)
-    assert refused.returncode == 2
+    assert "--tag 1f0c2ab --values cloud-values.yaml --without-backup" in steps[-2]
+
+
+def activate(*arguments: str, **more: str) -> subprocess.CompletedProcess[str]:
+    environ = {
+        **os.environ, "NETRA": NETRA, "KUBECONTEXT": "standby", "TAG": "1f0c2ab",
+        "VALUES": "cloud-values.yaml", **more,
+    }  # fmt: skip
+    return subprocess.run(
+        [str(DR / "activate"), *arguments], env=environ, capture_output=True, text=True
+    )
+
+
+@pytest.mark.parametrize(
+    ("arguments", "variable", "said"),
+    [
+        ((), "", "home or cluster"),
+        (("cluster", "--from", "dns"), "", "there are stop clickhouse migrate verify start"),
+        (("cluster",), "TAG", "TAG is missing"),
+        (("cluster",), "VALUES", "VALUES is missing"),
+        (("cluster", "--force"), "", "unknown option --force"),
+    ],
+)
+def test_recovery_refuses_what_it_does_not_understand(
+    arguments: tuple[str, ...], variable: str, said: str
+) -> None:
+    done = activate(*arguments, **({variable: ""} if variable else {}))
+    assert done.returncode == 2
+    assert said in done.stderr
+
+
+def test_recovery_goes_on_where_a_step_failed(tmp_path: Path) -> None:
+    """As after lost ingests, which `verify` names and `netra backup check --give-up` lets go."""
+    calls = tmp_path / "calls"
+    for name in ("netra", "python", "kubectl"):
+        program = tmp_path / name
+        fails = '[[ "$*" != *check* || -e "$0.mended" ]]'
+        program.write_text(f'#!/usr/bin/env bash\necho "{name} $*" >>{calls}\n{fails}\n')
+        program.chmod(0o755)
+    given = {
+        "NETRA": str(tmp_path / "netra"), "PYTHON": str(tmp_path / "python"),
+        "PATH": f"{tmp_path}:{os.environ['PATH']}", "KUBECONTEXT": "",
+    }  # fmt: skip
+    first = activate("cluster", "--yes", **given)
+    assert first.returncode == 1
+    assert "the step verify failed" in first.stderr
+    assert "--from verify" in first.stderr
+    ran = [" ".join(line.split()[:3]) for line in calls.read_text().splitlines()]
+    assert ran == [
+        "netra backup restore-clickhouse", "python -m netra.store.migrate", "netra backup check",
+    ]  # fmt: skip
+    calls.unlink()
+    (tmp_path / "netra.mended").touch()
+    second = activate("cluster", "--yes", "--from", "verify", **given)
+    assert second.returncode == 0, second.stderr
+    assert "done; next: point DNS" in second.stdout
+    ran = [line.split()[:3] for line in calls.read_text().splitlines()]
+    assert ran[0] == ["netra", "backup", "check"], "nothing before it is done again"
+    assert "restore-clickhouse" not in calls.read_text()
+
+
+#: What `aws` answers, and for which objects it says that they are there.
+AWS = """#!/usr/bin/env bash
+case "$2" in
+    list-objects-v2) printf 'clickhouse/1/%s/\\t' \
+        20261115T030000 20261122T030000 20261122T120000-incremental 20261125T000000-incremental \
+        20261125T120000-incremental 20261126T000000-incremental ;;
+    head-object) [[ "$*" != *20261126* ]] ;;
+esac
+"""
+
+
+@pytest.mark.parametrize(
+    ("until", "newest", "base"),
+    [
+        # The newest was not complete when the region was lost.
+        ((), "20261125T120000-incremental", "20261122T030000"),
+        (("--until", "2026-11-25T11:59:00Z"), "20261125T000000-incremental", "20261122T030000"),
+        (("--until", "2026-11-22T10:00:00Z"), "20261122T030000", ""),
+        (("--until", "2026-11-20T10:00:00Z"), "20261115T030000", ""),
+    ],
+)
+def test_the_copy_of_clickhouse_that_is_restored(
+    tmp_path: Path, until: tuple[str, ...], newest: str, base: str
+) -> None:
+    """The nodes' own backups, which `netra backup` does not know (AWS)."""
+    (tmp_path / "aws").write_text(AWS)
+    (tmp_path / "aws").chmod(0o755)
+    done = subprocess.run(
+        [str(DR / "clickhouse-copy"), "--bucket", "copies", "--dry-run", *until],
+        env={**os.environ, "PATH": f"{tmp_path}:{os.environ['PATH']}"},
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr
+    place = "https://copies.s3.us-west-2.amazonaws.com/clickhouse/1"
+    assert f"RESTORE DATABASE netra FROM S3('{place}/{newest}')" in done.stderr
+    assert (f"base_backup = S3('{place}/{base}')" in done.stderr) == bool(base)
+
+
+def test_without_a_complete_copy_nothing_is_restored(tmp_path: Path) -> None:
+    (tmp_path / "aws").write_text(AWS)
+    (tmp_path / "aws").chmod(0o755)
+    done = subprocess.run(
+        [str(DR / "clickhouse-copy"), "--bucket", "copies", "--until", "2026-11-01T00:00:00Z"],
+        env={**os.environ, "PATH": f"{tmp_path}:{os.environ['PATH']}"},
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 1
+    assert "has no complete full backup until then" in done.stderr

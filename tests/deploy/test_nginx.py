@@ -19,6 +19,7 @@ from typing import Any
 
 import httpx
 import pytest
+import yaml
 from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import ClientConnection, connect
 
@@ -369,3 +370,13 @@ def test_replicas_that_come_and_go_are_found_without_a_restart(edge: Edge) -> No
         assert f'"upstream":"{victim.address}' not in edge.nginx.access()[before:]
     finally:
         edge.names.names["backend"] = list(REPLICAS)
+
+
+def test_the_workers_connections_fit_the_containers_memory() -> None:
+    """A worker has 7 MB for 16,384 connections before the first; not one a core of the host."""
+    configuration = (ROOT / "compose" / "nginx.conf").read_text()
+    [workers] = re.findall(r"^worker_processes (\d+);", configuration, re.M)
+    [connections] = re.findall(r"worker_connections (\d+);", configuration)
+    services = yaml.safe_load((ROOT / "compose" / "compose.yaml").read_text())["services"]
+    limit = int(services["nginx"]["deploy"]["resources"]["limits"]["memory"].removesuffix("M"))
+    assert int(workers) * 7 * int(connections) / 16384 < limit / 4

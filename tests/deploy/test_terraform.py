@@ -352,6 +352,9 @@ def test_the_chart_knows_the_values_that_a_cloud_decides(name: str) -> None:
     chart = yaml.safe_load((ROOT / "deploy/helm/netra/values.yaml").read_text())
     expression = cloud(name).outputs["helm_values"]["value"]
     given = dict(re.findall(r"(\w+)\s*=\s*(\{[^}]*\}|[\w.]+)", expression))
+    given.pop("managedPrometheus", None)
+    assert "managedPrometheus" in chart["networkPolicy"]
+    assert ("managedPrometheus" in expression) == (name != "aws")
     assert {"environment", "domain", "networkPolicy", "postgresql", "redis", "clickhouse"} == set(
         given
     )

@@ -174,6 +174,25 @@ data "aws_iam_policy_document" "clickhouse" {
     actions   = ["kms:Decrypt", "kms:GenerateDataKey"]
     resources = [aws_kms_key.main.arn]
   }
+
+  # The standby reads what production's region sent over.
+  dynamic "statement" {
+    for_each = var.restore_bucket_arn == "" ? [] : [var.restore_bucket_arn]
+
+    content {
+      actions   = ["s3:GetObject", "s3:ListBucket"]
+      resources = [statement.value, "${statement.value}/*"]
+    }
+  }
+
+  dynamic "statement" {
+    for_each = var.restore_key_arn == "" ? [] : [var.restore_key_arn]
+
+    content {
+      actions   = ["kms:Decrypt"]
+      resources = [statement.value]
+    }
+  }
 }
 
 resource "aws_iam_role_policy" "clickhouse" {

@@ -70,6 +70,16 @@ output "backup_copy_bucket" {
   value       = aws_s3_bucket.copy.bucket
 }
 
+output "backup_copy_bucket_arn" {
+  description = "What dr's restore_bucket_arn is set to."
+  value       = aws_s3_bucket.copy.arn
+}
+
+output "backup_copy_key_arn" {
+  description = "What dr's restore_key_arn is set to."
+  value       = aws_kms_key.copy.arn
+}
+
 output "deploy_role_arns" {
   description = "Roles of workflows and pipelines, by which of the two it is."
   value       = { for k, role in aws_iam_role.deployer : k => role.arn }

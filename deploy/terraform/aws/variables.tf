@@ -188,6 +188,18 @@ variable "secrets_version" {
   default     = 1
 }
 
+variable "restore_bucket_arn" {
+  description = "What ClickHouse's nodes and backups may read beside their own bucket: for dr production's backup_copy_bucket_arn. Empty: nothing."
+  type        = string
+  default     = ""
+}
+
+variable "restore_key_arn" {
+  description = "The key of that bucket: production's backup_copy_key_arn."
+  type        = string
+  default     = ""
+}
+
 # Delivery
 
 variable "github_repository" {

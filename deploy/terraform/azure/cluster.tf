@@ -3,6 +3,9 @@
 locals {
   # The standby is production's, once it is activated.
   namespace = var.environment == "dr" ? "netra-production" : "netra-${var.environment}"
+
+  # The agent of Azure Monitor, which scrapes pods.
+  managed_prometheus = [{ namespace = "kube-system", labels = { "rsName" = "ama-metrics" } }]
 }
 
 resource "azurerm_kubernetes_cluster" "main" {
@@ -96,6 +99,26 @@ resource "azurerm_kubernetes_cluster" "main" {
   }
 
   depends_on = [azurerm_subnet_nat_gateway_association.nodes]
+}
+
+# ClickHouse wants more memory than the other pods, and neighbours that take none of it. Its disk lies
+# in one zone, so its node does.
+resource "azurerm_kubernetes_cluster_node_pool" "stores" {
+  name                    = "stores"
+  kubernetes_cluster_id   = azurerm_kubernetes_cluster.main.id
+  vm_size                 = var.store_nodes.vm_size
+  node_count              = var.store_nodes.count
+  os_disk_size_gb         = var.store_nodes.disk_gb
+  vnet_subnet_id          = azurerm_subnet.main["nodes"].id
+  host_encryption_enabled = true
+  max_pods                = 110
+  zones                   = ["1"]
+
+  # What the chart selects and tolerates: clickhouse.ownNodes.
+  node_labels = { "netra/stores" = "true" }
+  node_taints = ["netra/stores=present:NoSchedule"]
+
+  tags = local.tags
 }
 
 resource "azurerm_kubernetes_cluster_node_pool" "gpu" {

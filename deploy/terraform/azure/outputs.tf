@@ -23,10 +23,10 @@ output "helm_values" {
   value = yamlencode({
     environment   = var.environment
     domain        = var.domain
-    networkPolicy = { storeCidrs = concat(azurerm_subnet.postgres.address_prefixes, [local.subnets.endpoints]) }
+    networkPolicy = { storeCidrs = concat(azurerm_subnet.postgres.address_prefixes, [local.subnets.endpoints]), managedPrometheus = local.managed_prometheus }
     postgresql    = { inCluster = false }
     redis         = { inCluster = false, port = local.redis_port }
-    clickhouse    = { inCluster = true }
+    clickhouse    = { inCluster = true, ownNodes = true }
   })
 }
 

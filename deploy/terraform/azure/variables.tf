@@ -77,6 +77,21 @@ variable "gpu_nodes" {
   }
 }
 
+variable "store_nodes" {
+  description = "The node pool of ClickHouse, which runs in the cluster."
+  type = object({
+    vm_size = string
+    count   = number
+    disk_gb = number
+  })
+  default = {
+    # 8 vCPU, 64 GB.
+    vm_size = "Standard_E8s_v5"
+    count   = 1
+    disk_gb = 100
+  }
+}
+
 variable "postgres" {
   description = "Size, megabytes of disk and read replicas of PostgreSQL."
   type = object({

@@ -5,6 +5,9 @@ locals {
   # The standby is production's, once it is activated.
   namespace    = var.environment == "dr" ? "netra-production" : "netra-${var.environment}"
   ingress_port = 30443
+
+  # The agent of Managed Service for Prometheus, which scrapes pods.
+  managed_prometheus = [{ namespace = "gmp-system", labels = { "app.kubernetes.io/name" = "collector" } }]
 }
 
 resource "google_container_cluster" "main" {
@@ -132,6 +135,49 @@ resource "google_container_node_pool" "cpu" {
     }
 
     # A pod does not reach its node's credentials.
+    workload_metadata_config {
+      mode = "GKE_METADATA"
+    }
+  }
+}
+
+# ClickHouse wants more memory than the other pods, and neighbours that take none of it.
+resource "google_container_node_pool" "stores" {
+  name     = "stores"
+  cluster  = google_container_cluster.main.id
+  location = var.zone
+
+  node_count = var.store_nodes.count
+
+  management {
+    auto_repair  = true
+    auto_upgrade = true
+  }
+
+  node_config {
+    machine_type      = var.store_nodes.machine_type
+    disk_size_gb      = var.store_nodes.disk_gb
+    disk_type         = "pd-ssd"
+    boot_disk_kms_key = google_kms_crypto_key.main.id
+    service_account   = google_service_account.node.email
+    oauth_scopes      = ["https://www.googleapis.com/auth/cloud-platform"]
+    image_type        = "COS_CONTAINERD"
+    # What the chart selects and tolerates: clickhouse.ownNodes.
+    labels   = { "netra/stores" = "true" }
+    tags     = [local.name]
+    metadata = { "disable-legacy-endpoints" = "true" }
+
+    taint {
+      key    = "netra/stores"
+      value  = "present"
+      effect = "NO_SCHEDULE"
+    }
+
+    shielded_instance_config {
+      enable_secure_boot          = true
+      enable_integrity_monitoring = true
+    }
+
     workload_metadata_config {
       mode = "GKE_METADATA"
     }

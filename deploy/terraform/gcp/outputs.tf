@@ -23,10 +23,10 @@ output "helm_values" {
   value = yamlencode({
     environment   = var.environment
     domain        = var.domain
-    networkPolicy = { storeCidrs = ["${google_compute_global_address.stores.address}/${google_compute_global_address.stores.prefix_length}"] }
+    networkPolicy = { storeCidrs = ["${google_compute_global_address.stores.address}/${google_compute_global_address.stores.prefix_length}"], managedPrometheus = local.managed_prometheus }
     postgresql    = { inCluster = false }
     redis         = { inCluster = false, port = google_redis_instance.main.port }
-    clickhouse    = { inCluster = true }
+    clickhouse    = { inCluster = true, ownNodes = true }
   })
 }
 

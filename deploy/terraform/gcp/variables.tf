@@ -74,6 +74,21 @@ variable "gpu_nodes" {
   }
 }
 
+variable "store_nodes" {
+  description = "The node pool of ClickHouse, which runs in the cluster."
+  type = object({
+    machine_type = string
+    count        = number
+    disk_gb      = number
+  })
+  default = {
+    # 8 vCPU, 64 GB.
+    machine_type = "n2-highmem-8"
+    count        = 1
+    disk_gb      = 100
+  }
+}
+
 variable "postgres" {
   description = "Tier, gigabytes and read replicas of PostgreSQL."
   type = object({

@@ -73,6 +73,9 @@ podSelector:
 {{- define "netra.ingress.prometheus" -}}
 - from:
     - {{- include "netra.outsider" (index . 0).Values.networkPolicy.prometheus | nindent 6 }}
+    {{- range (index . 0).Values.networkPolicy.managedPrometheus }}
+    - {{- include "netra.outsider" . | nindent 6 }}
+    {{- end }}
   ports:
     - {protocol: TCP, port: {{ index . 1 }}}
 {{- end }}

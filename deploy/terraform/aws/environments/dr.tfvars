@@ -1,6 +1,7 @@
-# The standby in the second region. postgres_source_arn is given at apply:
-#   terraform apply -var-file environments/dr.tfvars -var "postgres_source_arn=$ARN"
-# and left out when the standby is activated (docs/environments.md).
+# The standby in the second region. What production's outputs say is given at apply:
+#   terraform apply -var-file environments/dr.tfvars -var "postgres_source_arn=$ARN" \
+#     -var "restore_bucket_arn=$BUCKET" -var "restore_key_arn=$KEY"
+# postgres_source_arn is left out when the standby is activated (docs/disaster-recovery.md).
 environment = "dr"
 region      = "us-west-2"
 copy_region = "us-east-1"
