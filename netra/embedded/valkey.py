@@ -23,6 +23,8 @@ _OPTIONS = {
     "appendfsync": "everysec",
     "save": '""',
     "maxmemory-policy": "noeviction",
+    # Set aside for each job's stream, bytes; a job's facts are a few entries.
+    "stream-node-max-bytes": "2048",
     # A crash may leave half a command at the end of the file; the rest is good.
     "aof-load-truncated": "yes",
     "logfile": '""',
