@@ -83,6 +83,23 @@ WORKER_BEAT_AT = Gauge(
     registry=REGISTRY,
 )
 
+# --- what the follower of backups knows of what is kept
+
+#: When the newest backup of a store was complete (Unix), by `kind`, `full` or `incremental`; a full
+#: one of 0: there is none.
+BACKUP_AT = Gauge(
+    "netra_backup_last_timestamp_seconds",
+    "When the newest backup was complete",
+    ["store", "kind"],
+    registry=REGISTRY,
+)
+#: Everything that was committed by then can be restored (Unix); 0 in other processes.
+BACKUP_REACHED_AT = Gauge(
+    "netra_backup_reached_timestamp_seconds",
+    "Up to when what was committed is kept",
+    registry=REGISTRY,
+)
+
 # --- what an API process reads from PostgreSQL at scrape. Each says the same of the present, and
 # counts what ended since it started: take the `max` over instances, never the `sum`.
 

@@ -17,10 +17,11 @@ from typing import TYPE_CHECKING
 
 from netra import __version__
 from netra.backup import manifest as manifests
+from netra.backup import room
 from netra.backup.destination import Destination
 from netra.backup.errors import BackupFailed
 from netra.backup.manifest import Manifest
-from netra.backup.scratch import scratch
+from netra.backup.scratch import held, is_left, scratch
 from netra.errors import SettingsError
 from netra.settings import Settings
 from netra.store import clickhouse, series, tables
@@ -103,11 +104,15 @@ def _staging(settings: Settings) -> Iterator[Path]:
             " backups to (backups.allowed_path), as it and this process both see it"
         )
     root = Path(settings.backup.clickhouse_folder)
-    # Named by time: what a killed run left is told from another's by its age.
     folder = root / f"netra-{datetime.now(UTC):%Y%m%dT%H%M%S%f}"
-    folder.mkdir(parents=True)
+    with room.named(root, "NETRA_BACKUP_CLICKHOUSE_FOLDER names it"):
+        for path in root.glob("netra-*") if root.is_dir() else ():
+            if is_left(path):
+                shutil.rmtree(path, ignore_errors=True)
+        folder.mkdir(parents=True)
     try:
-        yield folder
+        with held(folder):
+            yield folder
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 

@@ -7,14 +7,18 @@ role, never from Netra's settings.
 
 from __future__ import annotations
 
+import fcntl
 import os
+import re
 import shutil
+import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, Protocol
 
-from netra.errors import NotFound, SettingsError, StoreUnavailable
+from netra.backup import room
+from netra.errors import InvalidInput, NotFound, SettingsError, StoreUnavailable
 
 if TYPE_CHECKING:
     from obstore.store import ObjectStore
@@ -47,6 +51,22 @@ class Destination(Protocol):
 
     def delete(self, name: str) -> None: ...
 
+    def writing(self, store: str) -> AbstractContextManager[None]:
+        """Says for the length of the block that a backup of the store is being written."""
+        ...
+
+    def quiet(self, store: str) -> AbstractContextManager[bool]:
+        """For the block: whether it is sure that nobody writes a backup of the store."""
+        ...
+
+    def sweep_drafts(self) -> list[str]:
+        """Removes what killed writers left half written; their names."""
+        ...
+
+    def refuse_if_missing(self, *, to_write: bool) -> None:
+        """Raises InvalidInput if it is not there, or (`to_write`) may be a disk's empty place."""
+        ...
+
 
 def at(url: str) -> Destination:
     """The destination that a setting names.
@@ -71,24 +91,20 @@ class Folder:
         self.url = str(self.path)
 
     def put(self, name: str, file: Path) -> None:
-        draft = self._draft(name)
-        with file.open("rb") as source, draft.open("wb") as target:
+        with self._draft(name) as target, file.open("rb") as source:
             shutil.copyfileobj(source, target, _CHUNK_BYTES)
-            _settle(target)
-        self._publish(draft, name)
 
     def write(self, name: str, content: bytes) -> None:
-        draft = self._draft(name)
-        with draft.open("wb") as target:
+        with self._draft(name) as target:
             target.write(content)
-            _settle(target)
-        self._publish(draft, name)
 
     def fetch(self, name: str, file: Path) -> None:
         try:
-            shutil.copyfile(self.path / name, file)
+            source = (self.path / name).open("rb")
         except FileNotFoundError as e:
             raise NotFound(f"{self.path / name} is missing") from e
+        with source, room.named(file), file.open("wb") as target:
+            shutil.copyfileobj(source, target, _CHUNK_BYTES)
 
     def read(self, name: str) -> bytes:
         try:
@@ -108,25 +124,112 @@ class Folder:
                 break
             folder.rmdir()
 
-    def _draft(self, name: str) -> Path:
-        path = self.path / name
+    @contextmanager
+    def writing(self, store: str) -> Iterator[None]:
+        with self._lock(store, fcntl.LOCK_SH) as held:
+            assert held
+            yield
+
+    @contextmanager
+    def quiet(self, store: str) -> Iterator[bool]:
+        if not (self.path / store).is_dir():
+            yield True
+            return
+        with self._lock(store, fcntl.LOCK_EX | fcntl.LOCK_NB) as held:
+            yield held
+
+    def sweep_drafts(self) -> list[str]:
+        found = [p for p in self.path.rglob(".*") if _DRAFT.search(p.name) and p.is_file()]
+        left = [p for p in found if _is_left(p)]
+        for path in left:
+            path.unlink(missing_ok=True)
+        return [str(p.relative_to(self.path)) for p in left]
+
+    def refuse_if_missing(self, *, to_write: bool) -> None:
+        mend = "mount the disk, or correct NETRA_BACKUP_URL or --at"
+        if to_write:
+            mend += "; to begin a new folder of backups there, say --create once"
+        if not self.path.is_dir():
+            raise InvalidInput(f"there is no folder {self.path}: {mend}")
+        # What a disk is mounted on is an empty folder of the first disk while it is not.
+        if to_write and not any(self.path.iterdir()) and _is_on_first_disk(self.path):
+            raise InvalidInput(f"{self.path} is empty, and on the disk of the system: {mend}")
+
+    @contextmanager
+    def _lock(self, store: str, how: int) -> Iterator[bool]:
+        path = self.path / store / ".writing"
+        with room.named(path):
+            path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
         try:
+            try:
+                fcntl.flock(handle, how)
+                held = True
+            except BlockingIOError:
+                held = False
+            yield held
+        finally:
+            os.close(handle)
+
+    @contextmanager
+    def _draft(self, name: str) -> Iterator[BinaryIO]:
+        """A file to write to, which takes its name when all of it is on the disk."""
+        path = self.path / name
+        draft = path.with_name(f".{path.name}.{os.getpid()}")
+        with room.named(path):
             # Backups hold what the stores hold: nobody else may read them.
             path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-            draft = path.with_name(f".{path.name}.{os.getpid()}")
             draft.touch(mode=0o600)
-        except OSError as e:
-            raise StoreUnavailable(f"{path.parent}: {e.strerror}") from e
-        return draft
+            try:
+                with draft.open("wb") as target:
+                    # Who sweeps sees by it that somebody is writing.
+                    fcntl.flock(target, fcntl.LOCK_SH)
+                    yield target
+                    _settle(target)
+                    draft.replace(path)
+            except BaseException:
+                draft.unlink(missing_ok=True)
+                raise
+            folder = os.open(path.parent, os.O_RDONLY)
+            try:
+                os.fsync(folder)
+            finally:
+                os.close(folder)
 
-    def _publish(self, draft: Path, name: str) -> None:
-        path = self.path / name
-        draft.replace(path)
-        folder = os.open(path.parent, os.O_RDONLY)
-        try:
-            os.fsync(folder)
-        finally:
-            os.close(folder)
+
+def _is_on_first_disk(folder: Path) -> bool:
+    """Whether nothing is mounted there or above, but the file system of `/`."""
+    there = folder.resolve()
+    try:
+        lines = Path("/proc/self/mountinfo").read_text().splitlines()
+    except OSError:  # not Linux
+        return there.stat().st_dev == Path("/").stat().st_dev
+    # A folder that is bound to another place has the same device: only the list knows of it.
+    points = {Path(line.split()[4].replace("\\040", " ")) for line in lines}
+    return next((p for p in (there, *there.parents) if p in points), Path("/")) == Path("/")
+
+
+#: How a draft is called: `.NAME.PID`.
+_DRAFT = re.compile(r"^\..+\.\d+$")
+#: One that was just made may not be locked yet, seconds.
+_YOUNG_S = 60.0
+
+
+def _is_left(draft: Path) -> bool:
+    """Whether nobody is writing this draft."""
+    try:
+        if time.time() - draft.stat().st_mtime < _YOUNG_S:
+            return False
+        handle = os.open(draft, os.O_RDWR)
+    except FileNotFoundError:
+        return False
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    finally:
+        os.close(handle)
+    return True
 
 
 class Objects:
@@ -175,6 +278,18 @@ class Objects:
         with _answers(name):
             obstore.delete(self._store, name)
 
+    def writing(self, store: str) -> AbstractContextManager[None]:
+        return nullcontext()
+
+    def quiet(self, store: str) -> AbstractContextManager[bool]:
+        return nullcontext(False)
+
+    def sweep_drafts(self) -> list[str]:
+        return []  # of what is not put whole, a bucket keeps no name
+
+    def refuse_if_missing(self, *, to_write: bool) -> None:
+        self.names("")  # a bucket that is not there says so
+
 
 def _bucket(url: str) -> ObjectStore:
     try:
@@ -196,7 +311,13 @@ def _answers(name: str) -> Iterator[None]:
     except (NotFoundError, FileNotFoundError) as e:
         raise NotFound(f"{name} is missing") from e
     except BaseError as e:
-        raise StoreUnavailable(f"{name}: {e}") from e
+        raise StoreUnavailable(f"the object store, for {name or 'its list'}: {_words(e)}") from e
+
+
+def _words(error: Exception) -> str:
+    """What it says to a person: its first paragraph, without what is for its makers."""
+    said = " ".join(str(error).partition("\n\n")[0].split())
+    return f"{said.partition(' Debug source:')[0]} (see AWS_ENDPOINT_URL and the AWS_ credentials)"
 
 
 def _settle(file: BinaryIO) -> None:

@@ -23,6 +23,7 @@ from netra.backup import clickhouse as clickhouse_backups
 from netra.backup import manifest as manifests
 from netra.backup import postgres as postgres_backups
 from netra.backup import rows, slot, timeline, wal
+from netra.backup.ages import Ages
 from netra.backup.destination import Destination
 from netra.backup.errors import BackupFailed
 from netra.backup.receiver import Receiver
@@ -71,6 +72,7 @@ class Follower:
         self._sent: set[str] = set()
         self._last_lsn = ""
         self._refused = 0
+        self._ages = Ages()
 
     def run(self) -> None:
         """Blocks until `stop` is set, then sends what is new once more.
@@ -117,11 +119,15 @@ class Follower:
             " (SELECT system_identifier::text FROM pg_control_system()) AS system"
         ).fetchone()
         assert row is not None
+        if not self.looks and (last := wal.position(self.destination, row["system"])):
+            self._ages.reached(last.at)
         self._send_rows(pg, client, folder, row["now"])
         if row["lsn"] != self._last_lsn:
             self._last_lsn = self._send_log(pg, receiver, folder, row["system"])
         position = wal.Position(at=row["now"], lsn=self._last_lsn)
         wal.reached(self.destination, row["system"], position)
+        self._ages.reached(row["now"])
+        self._ages.backups(self.destination)
         self.looks += 1
 
     def _send_rows(

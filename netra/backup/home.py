@@ -60,12 +60,15 @@ def restore(
     until: datetime | None = None,
     replace: bool = False,
     with_redis: bool = False,
+    backup: str | None = None,
+    clickhouse_backup: str | None = None,
 ) -> Restored:
     """Restores the stack's stores, which must not run, into its folder.
 
-    `replace` moves what is in the way aside, and deletes nothing. Redis begins empty unless
-    `with_redis` puts its last copy back: after a restore to an earlier time it would announce what
-    PostgreSQL does not know.
+    It begins with the last backups that were complete then, or with those of these ids (`backup`
+    is PostgreSQL's). `replace` moves what is in the way aside, and deletes nothing. Redis begins
+    empty unless `with_redis` puts its last copy back: after a restore to an earlier time it would
+    announce what PostgreSQL does not know.
 
     Raises:
         RestoreRefused: something would be overwritten, or what is kept does not reach `until`.
@@ -79,8 +82,8 @@ def restore(
         programs=postgres.programs(home, account),
         account=account,
     )
-    begun = recovery.choose(destination, until)
-    rows_of = rebuild.choose(destination, until)
+    begun = recovery.choose(destination, until, backup)
+    rows_of = rebuild.choose(destination, until, clickhouse_backup)
     with _to_itself(home):
         again = unfinished.found(home) is not None
         if not again and not replace:

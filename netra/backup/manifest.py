@@ -6,6 +6,7 @@ It is written last. What has no manifest is no backup: a dump that failed leaves
 from __future__ import annotations
 
 import hashlib
+import logging
 from collections.abc import Iterable, Mapping
 from datetime import datetime
 from pathlib import Path
@@ -15,6 +16,8 @@ import msgspec
 from netra.backup.destination import Destination
 from netra.backup.errors import BackupDamaged
 from netra.errors import NotFound
+
+log = logging.getLogger(__name__)
 
 STORES = ("postgres", "clickhouse", "redis")
 NAME = "manifest.json"
@@ -89,10 +92,33 @@ def read(destination: Destination, store: str, id: str) -> Manifest:
     return found
 
 
-def listed(destination: Destination, store: str) -> list[Manifest]:
-    """The backups of a store, oldest first."""
-    names = [n for n in destination.names(store) if n.endswith(f"/{NAME}")]
-    return [read(destination, store, name.split("/")[-2]) for name in names]
+def listed(destination: Destination, store: str, *, strict: bool = False) -> list[Manifest]:
+    """The backups of a store, oldest first.
+
+    A manifest that cannot be read is named in the log and passed over: it costs no other backup.
+
+    Raises:
+        BackupDamaged: there is one, and this is `strict`.
+    """
+    found: list[Manifest] = []
+    for name in destination.names(store):
+        if name.endswith(f"/{NAME}"):
+            try:
+                found.append(read(destination, store, name.split("/")[-2]))
+            except BackupDamaged as e:
+                if strict:
+                    raise
+                log.warning("passed over, as its manifest cannot be read: %s", e.detail)
+    return found
+
+
+def named(destination: Destination, store: str, id: str) -> Manifest:
+    """The backup of this id. Raises NotFound, naming those that there are, or BackupDamaged."""
+    try:
+        return read(destination, store, id)
+    except NotFound as e:
+        there = ", ".join(m.id for m in listed(destination, store)) or "none"
+        raise NotFound(f"{destination.url} has no backup {store} {id}; it has: {there}") from e
 
 
 def chain(destination: Destination, newest: Manifest) -> list[Manifest]:

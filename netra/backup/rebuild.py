@@ -116,9 +116,15 @@ def _drop_tables(client: Client) -> None:
         client.command("DROP TABLE {name:Identifier} SYNC", {"name": name})
 
 
-def choose(destination: Destination, until: datetime | None) -> Manifest | None:
-    """The last that was complete then; else the first after it: it has what was there before,
-    but for what was deleted since. None if there is none at all."""
+def choose(
+    destination: Destination, until: datetime | None, id: str | None = None
+) -> Manifest | None:
+    """The backup of this id, else the last that was complete then; else the first after it.
+
+    That has what was there before, but for what was deleted since. None if there is none at all.
+    """
+    if id is not None:
+        return manifests.named(destination, backups.STORE, id)
     found = manifests.listed(destination, backups.STORE)
     before = [m for m in found if until is None or m.ended_at <= until]
     return before[-1] if before else (found[0] if found else None)

@@ -11,10 +11,11 @@ from pathlib import Path
 
 from netra.backup import programs
 from netra.settings import Settings
+from netra.store import slots
 from netra.store.postgres import Connection, unavailable
 
 #: What the server calls the receivers, before what tells one from another.
-NAME = "netra-backup-wal"
+NAME = slots.BACKUP_RECEIVER
 
 
 class Receiver:

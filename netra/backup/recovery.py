@@ -17,7 +17,7 @@ from psycopg import sql
 from psycopg.rows import DictRow
 
 from netra.backup import manifest as manifests
-from netra.backup import moments, postgres, programs, timeline, wal
+from netra.backup import moments, postgres, programs, room, timeline, wal
 from netra.backup.destination import Destination
 from netra.backup.errors import RestoreRefused
 from netra.backup.hashes import Hashes
@@ -82,7 +82,7 @@ def restore(
     chosen = backup or choose(destination, until)
     _refuse_if_not_kept(destination, chosen, until)
     known = wal.reach(destination, chosen)
-    with _beside(where) as folder:
+    with room.named(where.cluster.parent), _beside(where) as folder:
         hole = _before_the_hole(destination, chosen, until, known, folder, where)
         draft = _combined(destination, chosen, folder, where)
         archive = folder / "wal"
@@ -126,8 +126,20 @@ def check(
     compared.of_kept((*known.histories, *known.segments))
 
 
-def choose(destination: Destination, until: datetime | None) -> Manifest:
-    """The backup to begin with: the last that was complete then. Raises RestoreRefused."""
+def choose(destination: Destination, until: datetime | None, id: str | None = None) -> Manifest:
+    """The backup to begin with: that of this id, else the last that was complete then.
+
+    Raises:
+        NotFound: there is none of this id.
+        RestoreRefused: there is none of then, or the one that is named was complete later.
+    """
+    if id is not None:
+        named = manifests.named(destination, postgres.STORE, id)
+        if until is not None and named.ended_at > until:
+            raise RestoreRefused(
+                f"{id} was complete at {named.ended_at}, after {until}: name an older one"
+            )
+        return named
     found = manifests.listed(destination, postgres.STORE)
     chosen = postgres.newest_before(found, until)
     if chosen is None:

@@ -6,6 +6,7 @@ is for looking into what was there, and for a Redis that was lost while PostgreS
 
 from __future__ import annotations
 
+import errno
 import socket
 import ssl
 from datetime import UTC, datetime
@@ -42,6 +43,8 @@ def take(settings: Settings, destination: Destination) -> Manifest:
         try:
             _receive(settings.redis, file)
         except OSError as e:
+            if e.errno in (errno.ENOSPC, errno.EDQUOT):
+                raise
             raise StoreUnavailable(f"Redis does not answer: {e}") from e
         ended, keys_after, _ = _seen(settings.redis)
         id = manifests.new_id(ended, "full")

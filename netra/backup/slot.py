@@ -9,11 +9,12 @@ from __future__ import annotations
 import logging
 
 from netra.backup import timeline
+from netra.store import slots
 from netra.store.postgres import Connection, unavailable
 
 log = logging.getLogger(__name__)
 
-SLOT = "netra_backup"
+SLOT = slots.BACKUP
 
 
 def ensure(connection: Connection) -> str:

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from netra.backup import clickhouse, home, manifest, postgres, programs, redis, rows, wal
@@ -60,7 +58,7 @@ def hashes(settings: Settings, destination: Destination) -> Checked:
     with scratch(settings) as folder:
         compared = Hashes(destination, folder)
         for store_name in manifest.STORES:
-            for found in manifest.listed(destination, store_name):
+            for found in manifest.listed(destination, store_name, strict=True):
                 manifest.chain(destination, found)
                 compared.of_backups([found])
                 n += 1
@@ -108,11 +106,8 @@ def restored(settings: Settings, destination: Destination) -> Verified:
         RestoreRefused: there is no backup.
     """
     # PostgreSQL may run as another user, who must be able to pass.
-    with tempfile.TemporaryDirectory(
-        prefix="netra-verify-", dir=settings.backup.scratch_dir or None
-    ) as path:
-        Path(path).chmod(0o711)
-        place = Home(Path(path))
+    with scratch(settings, passable=True) as path:
+        place = Home(path)
         keys = manifest.listed(destination, redis.STORE)
         done = home.restore(place, settings, destination, with_redis=bool(keys))
         _pages(place)

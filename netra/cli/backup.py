@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import signal
 from collections.abc import Callable, Collection
+from contextlib import suppress
 from datetime import UTC, datetime
 from functools import wraps
 from pathlib import Path
@@ -18,7 +19,7 @@ from netra.cli.stack import home_option
 from netra.cli.values import Moment
 from netra.embedded import home as homes
 from netra.embedded import info, runfile
-from netra.errors import InvalidInput
+from netra.errors import InvalidInput, NetraError
 from netra.settings import Settings
 
 if TYPE_CHECKING:
@@ -31,7 +32,10 @@ _LOST = 1
 
 
 def _with_destination(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Adds `--to` and `--home`; passes `settings`, `destination` and the chosen `home`."""
+    """Adds `--at` and `--home`; passes `settings`, `destination` and the chosen `home`.
+
+    A folder that is not there is an error, but for commands with an option `--create`.
+    """
 
     @click.option("--at", "url", help="A folder, or s3://bucket/prefix. [NETRA_BACKUP_URL]")
     @home_option
@@ -42,6 +46,9 @@ def _with_destination(command: Callable[..., Any]) -> Callable[..., Any]:
         own = configuration.current()
         chosen = homes.choose(home, own.embedded.home)
         place = destination.at(url or own.backup.url)
+        create = kwargs.pop("create", None)
+        if not create:
+            place.refuse_if_missing(to_write=create is not None)
         return command(*args, settings=own, destination=place, home=chosen, **kwargs)
 
     return found
@@ -99,6 +106,9 @@ def _tell(stores: str) -> None:
     click.echo(f"stores: {stores}", err=True)
 
 
+_create = click.option("--create", is_flag=True, help="Begin a new folder of backups there.")
+
+
 @click.group()
 def backup() -> None:
     """Back the stores up, restore them to a point in time, prove that it works.
@@ -110,6 +120,7 @@ def backup() -> None:
 @backup.command()
 @click.argument("store", type=click.Choice(["all", "postgres", "clickhouse", "redis"]))
 @click.option("--incremental", is_flag=True, help="Only what the last full backup has not.")
+@_create
 @output.json_option
 @_with_destination
 def take(
@@ -124,7 +135,8 @@ def take(
 
     Whatever fails makes the command fail, and leaves no manifest: what it left is no backup.
     """
-    from netra.backup import clickhouse, postgres, redis
+    from netra.backup import clickhouse, postgres, redis, scratch
+    from netra.backup.sweep import sweep
 
     chosen = list(_URLS) if store == "all" else [store]
     reached = _running(settings, home, chosen)
@@ -134,23 +146,45 @@ def take(
         "clickhouse": lambda: clickhouse.take(reached, destination, kind),
         "redis": lambda: redis.take(reached, destination),
     }
-    output.emit([takers[name]() for name in chosen], as_json, _table)
+    scratch.sweep(settings)
+    sweep(destination)
+    made: list[Manifest] = []
+    for name in chosen:
+        try:
+            with destination.writing(name):
+                made.append(takers[name]())
+        except NetraError:
+            # What it left would fill the destination at each further try.
+            with suppress(NetraError):
+                sweep(destination)
+            raise
+    output.emit(made, as_json, _table)
 
 
 @backup.command()
+@_create
 @_with_destination
 def follow(settings: Settings, destination: Destination, home: homes.Home) -> None:
     """Keep sending PostgreSQL's log and new rows of ClickHouse, until told to stop."""
+    from netra import metrics_server
+    from netra.backup import scratch
     from netra.backup.follow import Follower
+    from netra.backup.sweep import sweep
     from netra.heartbeat import Heartbeat
     from netra.logging import configure
 
     configure("backup", settings.logging)
     beat = Heartbeat(settings.health, "backup").beat
     follower = Follower(_running(settings, home, _COMPARED), destination, beat)
+    scratch.sweep(settings)
+    sweep(destination)
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: follower.stop.set())
-    follower.run()
+    end = metrics_server.start(settings.metrics)
+    try:
+        follower.run()
+    finally:
+        end()
 
 
 @backup.command("list")
@@ -198,12 +232,16 @@ def verify(
 @backup.command()
 @click.option("--until", type=Moment(), help="The time to restore (default: all there is).")
 @click.option("--replace", is_flag=True, help="Move what is in the way aside.")
+@click.option("--backup", "id", help="PostgreSQL's, by its id in netra backup list.")
+@click.option("--clickhouse-backup", "rows_id", help="ClickHouse's, likewise.")
 @click.option("--with-redis", is_flag=True, help="Put the last copy of Redis back, too.")
 @output.json_option
 @_with_destination
 def restore(
     until: datetime | None,
     replace: bool,
+    id: str | None,
+    rows_id: str | None,
     with_redis: bool,
     as_json: bool,
     settings: Settings,
@@ -214,7 +252,14 @@ def restore(
     from netra.backup import home as whole
 
     done = whole.restore(
-        home, settings, destination, until=until, replace=replace, with_redis=with_redis
+        home,
+        settings,
+        destination,
+        until=until,
+        replace=replace,
+        with_redis=with_redis,
+        backup=id,
+        clickhouse_backup=rows_id,
     )
     last = done.postgres.last_fact_at
     said = (
@@ -233,11 +278,13 @@ def restore(
 @backup.command("restore-postgres")
 @click.argument("folder", type=click.Path(path_type=Path))
 @click.option("--until", type=Moment(), help="The time to restore (default: all there is).")
+@click.option("--backup", "id", help="The one to begin with, by its id in netra backup list.")
 @output.json_option
 @_with_destination
 def restore_postgres(
     folder: Path,
     until: datetime | None,
+    id: str | None,
     as_json: bool,
     settings: Settings,
     destination: Destination,
@@ -252,7 +299,8 @@ def restore_postgres(
         programs=programs.folder(settings),
         account=account.unprivileged(),
     )
-    done = recovery.restore(destination, where, until=until)
+    chosen = recovery.choose(destination, until, id)
+    done = recovery.restore(destination, where, until=until, backup=chosen)
     said = (
         f"restored into {folder}: {done.backup.id}, newest fact: {output.when(done.last_fact_at)}"
     )
@@ -265,10 +313,12 @@ def restore_postgres(
 
 @backup.command("restore-clickhouse")
 @click.option("--until", type=Moment(), help="The time PostgreSQL was restored to.")
+@click.option("--backup", "id", help="The one to begin with, by its id in netra backup list.")
 @output.json_option
 @_with_destination
 def restore_clickhouse(
     until: datetime | None,
+    id: str | None,
     as_json: bool,
     settings: Settings,
     destination: Destination,
@@ -277,7 +327,9 @@ def restore_clickhouse(
     """Restore ClickHouse, which runs and is empty, to what PostgreSQL knows."""
     from netra.backup import rebuild
 
-    done = rebuild.restore(_running(settings, home, _COMPARED), destination, until=until)
+    reached = _running(settings, home, _COMPARED)
+    chosen = rebuild.choose(destination, until, id)
+    done = rebuild.restore(reached, destination, until=until, backup=chosen)
     said = f"restored {done.backup.id if done.backup else 'none'}, {done.rows_put_back} rows since"
     output.emit(done, as_json, lambda _: said)
 
@@ -309,10 +361,17 @@ def prune(
     keep_days: int | None, settings: Settings, destination: Destination, home: homes.Home
 ) -> None:
     """Delete what is older than the days to keep, and nothing that something younger needs."""
-    from netra.backup import retention
+    from netra.backup import retention, scratch
+    from netra.backup.sweep import sweep
 
     days = settings.backup.keep_days if keep_days is None else keep_days
-    deleted = retention.prune(destination, datetime.now(UTC), days)
+    if days < 1:
+        raise InvalidInput(
+            f"--keep-days or NETRA_BACKUP_KEEP_DAYS is {days}: at least 1 day is kept; nothing was"
+            " deleted"
+        )
+    scratch.sweep(settings)
+    deleted = sweep(destination) + retention.prune(destination, datetime.now(UTC), days)
     output.stdout().print(f"{len(deleted)} files deleted")
 
 

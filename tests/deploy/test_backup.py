@@ -19,7 +19,7 @@ from netra.backup.receiver import Receiver
 from netra.embedded.home import Home
 from netra.store import clickhouse, postgres
 from netra.store.queue import Queue
-from tests.deploy.backup.place import Place, Work, place
+from tests.deploy.backup.place import Place, Work, begin, place
 from tests.deploy.conftest import Proof
 from tests.integration.bench import Bench
 
@@ -235,6 +235,7 @@ def test_a_damaged_backup_is_not_restored(taken: Taken, tmp_path: Path) -> None:
 @pytest.mark.timeout(120)
 def test_what_fails_says_so_and_leaves_no_backup(taken: Taken, tmp_path: Path) -> None:
     made = taken.place
+    begin(tmp_path / "kept")
     nobody = {
         "DATABASE_URL": "postgresql://netra:no@127.0.0.1:1/netra",
         "REDIS_URL": "redis://127.0.0.1:1",

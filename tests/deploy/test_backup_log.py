@@ -5,10 +5,13 @@ from __future__ import annotations
 import os
 import shutil
 import signal
+import socket
 import subprocess
 import time
+import urllib.request
 from collections.abc import Callable, Iterator
 from contextlib import suppress
+from datetime import datetime
 from pathlib import Path
 from typing import TypeVar
 
@@ -18,7 +21,8 @@ import pytest
 from netra.backup import timeline, wal
 from netra.backup.destination import Folder
 from netra.backup.slot import SLOT
-from tests.deploy.backup.place import NETRA, Place, Work, place
+from netra.store import operating, postgres
+from tests.deploy.backup.place import NETRA, Place, Work, begin, place
 from tests.deploy.conftest import Proof
 from tests.deploy.test_backup import until_sent
 
@@ -175,15 +179,19 @@ def test_a_second_follower_sends_nothing_and_says_why(made: Place) -> None:
         begun(made, work)
         first = Follow(made)
         until_sent(work, made.kept)
-        elsewhere = made.kept.with_name("elsewhere")
+        elsewhere = begin(made.kept.with_name("elsewhere"))
         second = Follow(made, NETRA_BACKUP_URL=str(elsewhere))
         eventually(lambda: _says(second.log, "another netra backup follow"))
-        assert not elsewhere.exists() or not list(elsewhere.rglob("*"))
+        assert [path.name for path in elsewhere.rglob("*") if path.is_file()] == ["begun"]
         # The other one is not disturbed, and its place is taken when it is gone.
         until_sent(work, made.kept)
         stop(first, "killed")
         eventually(lambda: next(elsewhere.rglob("position.json")))
         assert second.end(signal.SIGTERM) == 0
+
+
+def _is(found: object, wanted: object) -> None:
+    assert found == wanted
 
 
 def _says(path: Path, words: str) -> None:
@@ -294,3 +302,37 @@ def test_a_restored_server_goes_on_where_the_log_forked(made: Place) -> None:
     with made.stores() as work:
         assert work.fingerprint() == last
         assert work.sql("SELECT count(*) AS n FROM noise") == [{"n": 2400}]
+
+
+@pytest.mark.timeout(120)
+def test_the_follower_serves_the_ages_of_what_is_kept(made: Place) -> None:
+    with socket.socket() as s:
+        s.bind(("127.0.0.1", 0))
+        port = s.getsockname()[1]
+
+    def served() -> dict[str, float]:
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=10) as answer:
+            lines = answer.read().decode().splitlines()
+        found = (line.rsplit(" ", 1) for line in lines if line.startswith("netra_backup_"))
+        return {name: float(value) for name, value in found}
+
+    with made.stores() as work:
+        begun(made, work)
+        follow = Follow(made, NETRA_METRICS_PORT=str(port))
+        until_sent(work, made.kept)
+        now = served()
+        name = 'netra_backup_last_timestamp_seconds{kind="full",store="%s"}'
+        for manifest in made.json("list"):
+            ended = datetime.fromisoformat(manifest["ended_at"]).timestamp()
+            assert abs(now[name % manifest["store"]] - ended) < 2
+        reached = now["netra_backup_reached_timestamp_seconds"]
+        assert abs(reached - time.time()) < 60
+        until_sent(work, made.kept)
+        assert served()["netra_backup_reached_timestamp_seconds"] > reached
+        # Nobody streams through the slot, and yet it is read: while there is a follower.
+        with postgres.connect(work.settings.database, "test") as pg:
+            assert operating.unread_slots(pg) == {}
+            stop(follow, "killed")
+            eventually(lambda: _is(list(operating.unread_slots(pg)), [SLOT]))
+        follow = Follow(made)
+        assert follow.end(signal.SIGTERM) == 0

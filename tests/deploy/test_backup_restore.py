@@ -17,7 +17,7 @@ import pytest
 from netra.embedded import unfinished
 from netra.embedded.home import Home
 from netra.embedded.supervisor import Stack
-from tests.deploy.backup.place import NETRA, Place, place
+from tests.deploy.backup.place import NETRA, Place, begin, place
 from tests.deploy.conftest import Proof
 from tests.deploy.test_backup import cut
 
@@ -100,6 +100,7 @@ def test_a_restore_that_was_killed_half_way_is_not_started_and_begins_anew(
 @pytest.mark.timeout(120)
 def test_a_url_that_is_given_is_never_ignored(tmp_path: Path) -> None:
     elsewhere = {"DATABASE_URL": "postgresql://netra:secret@127.0.0.1:1/prod"}
+    begin(tmp_path)
     with place() as other, other.stores() as work:
         work.migrate()
         given = Place(home=other.home, kept=tmp_path, environ=elsewhere)
@@ -115,7 +116,7 @@ def test_a_url_that_is_given_is_never_ignored(tmp_path: Path) -> None:
         redis = Place(home=other.home, kept=tmp_path, environ={"REDIS_URL": work.info.redis_url})
         assert redis.json("take", "redis")[0]["store"] == "redis"
         assert "the stack that runs in" in other.run("take", "redis").stderr.replace("\n", " ")
-    assert [p.name for p in tmp_path.iterdir()] == ["redis"]
+    assert {p.name for p in tmp_path.iterdir() if p.is_dir()} == {"redis"}
 
 
 @pytest.mark.timeout(60)
@@ -133,3 +134,51 @@ def test_programs_end_with_the_command_that_started_them(tmp_path: Path) -> None
     os.kill(process.pid, signal.SIGKILL)
     process.wait()
     child.wait(20)
+
+
+@pytest.fixture
+def small(tmp_path: Path) -> Iterator[Path]:
+    """A file system of 4 MB."""
+    folder = tmp_path / "small"
+    folder.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", "size=4m", "tmpfs", str(folder)]
+    if subprocess.run(mount, capture_output=True).returncode != 0:
+        pytest.skip("no file system can be mounted here")
+    try:
+        yield folder
+    finally:
+        subprocess.run(["umount", str(folder)], check=True)
+
+
+@pytest.mark.timeout(180)
+def test_a_full_disk_is_said_with_its_place_and_nothing_stays(
+    small: Path, tmp_path: Path, proof: Proof
+) -> None:
+    kept = small / "backups"
+    with place() as made, made.stores() as work:
+        work.migrate()
+        made.run("take", "postgres")
+        # The destination is full, then the scratch folder is.
+        missing = Place(home=made.home, kept=kept)
+        assert "--create" in missing.run("take", "postgres", check=False).stderr
+        assert "there is no folder" in missing.run("list", check=False).stderr
+        full = missing.run("take", "postgres", "--create", check=False)
+        scratch = {"NETRA_BACKUP_SCRATCH_DIR": str(small)}
+        cramped = Place(home=made.home, kept=tmp_path / "kept", environ=scratch)
+        no_room = cramped.run("take", "postgres", "--create", check=False)
+        verified = Place(home=made.home, kept=made.kept, environ=scratch)
+        told = verified.run("verify", check=False)
+        for done in (full, no_room, told):
+            assert done.returncode == 1
+            assert "Traceback" not in done.stderr
+            assert "No space left" in done.stderr.replace("\n", " ")
+            assert str(small) in done.stderr.replace("\n", "")
+        assert "MB are free" in full.stderr.replace("\n", " ")
+        left = [p for p in small.rglob("*") if p.is_file() and p.stat().st_size]
+        assert left == []
+        few = Place(home=made.home, kept=made.kept, environ={"NETRA_BACKUP_KEEP_DAYS": "-1"})
+        refused = few.run("prune", check=False)
+        assert refused.returncode == 2
+        assert "nothing was deleted" in refused.stderr.replace("\n", " ")
+        assert len(made.json("list")) == 1
+    proof("backup: a full destination or scratch folder is said in a sentence, and left empty")

@@ -53,7 +53,7 @@ def test_a_stack_is_backed_up_to_a_bucket_and_restored(
             work.ingest(10_000, 1)
             made.run("backup.sh", "all")
             held = work.fingerprint()
-        assert not local.kept.exists()
+        assert [path.name for path in local.kept.iterdir()] == ["begun"]
         made.destroy()
         done = made.json("restore.sh")
         assert done["consistency"]["lost_ingests"] == []
@@ -61,6 +61,12 @@ def test_a_stack_is_backed_up_to_a_bucket_and_restored(
             assert work.fingerprint() == held
         found = made.json("verify", "--hashes-only")
         assert found["hashes"]["backups"] == 3
+        nowhere = Place(home=local.home, kept=local.kept, url="s3://no-such/a", environ=bucket)
+        refused = nowhere.run("list", check=False)
+        assert refused.returncode == 1
+        assert "Debug source" not in refused.stderr
+        assert "Generic {" not in refused.stderr
+        assert "AWS_ENDPOINT_URL" in refused.stderr.replace("\n", " ")
     proof(
         f"backup to S3 (moto's server): {found['hashes']['files']} objects, restored to the same"
         " hashes of all rows"

@@ -173,4 +173,12 @@ class Work:
 @contextmanager
 def place() -> Iterator[Place]:
     with temporary_home() as home, tempfile.TemporaryDirectory(prefix="netra-kept-") as kept:
+        begin(Path(kept) / "backups")
         yield Place(home=home, kept=Path(kept) / "backups")
+
+
+def begin(folder: Path) -> Path:
+    """Makes it one that an operator has begun (`--create`): an empty one may be a disk's place."""
+    folder.mkdir(exist_ok=True)
+    (folder / "begun").touch()
+    return folder

@@ -1,14 +1,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 
-from netra.backup import destination, manifest, postgres
+from netra.backup import destination, manifest, postgres, recovery, retention
 from netra.backup.destination import Folder
-from netra.backup.errors import BackupDamaged
+from netra.backup.errors import BackupDamaged, RestoreRefused
 from netra.errors import NotFound, SettingsError
 from tests.unit.backup.kept import backup, keep
 
@@ -89,3 +89,31 @@ def test_a_folder_keeps_private_whole_files(place: Folder, tmp_path: Path) -> No
 def test_other_destinations_are_refused(url: str) -> None:
     with pytest.raises(SettingsError, match="NETRA_BACKUP_URL"):
         destination.at(url)
+
+
+def test_a_manifest_that_cannot_be_read_costs_no_other_backup(
+    place: Folder, caplog: pytest.LogCaptureFixture
+) -> None:
+    good = keep(place, backup("postgres", day(1)))
+    broken = keep(place, backup("postgres", day(2)))
+    (place.path / broken.folder / "manifest.json").write_text("{")
+    assert manifest.listed(place, "postgres") == [good]
+    assert broken.id in caplog.text
+    assert recovery.choose(place, None) == good
+    with pytest.raises(BackupDamaged, match=broken.id):
+        manifest.listed(place, "postgres", strict=True)
+    now = day(2) + timedelta(days=60)
+    newest = keep(place, backup("postgres", now))
+    retention.prune(place, now, 30)
+    assert manifest.listed(place, "postgres") == [newest]
+
+
+def test_an_older_backup_is_chosen_by_its_id(place: Folder) -> None:
+    first = keep(place, backup("postgres", day(1)))
+    second = keep(place, backup("postgres", day(2)))
+    assert recovery.choose(place, None) == second
+    assert recovery.choose(place, None, first.id) == first
+    with pytest.raises(RestoreRefused, match="older"):
+        recovery.choose(place, day(1), second.id)
+    with pytest.raises(NotFound, match=first.id):
+        recovery.choose(place, None, "20200101T000000000Z-full")
