@@ -14,6 +14,7 @@ from typing import Any
 import psutil
 import pytest
 
+from netra.backup.destination import Folder
 from netra.embedded import unfinished
 from netra.embedded.home import Home
 from netra.embedded.supervisor import Stack
@@ -116,7 +117,7 @@ def test_a_url_that_is_given_is_never_ignored(tmp_path: Path) -> None:
         redis = Place(home=other.home, kept=tmp_path, environ={"REDIS_URL": work.info.redis_url})
         assert redis.json("take", "redis")[0]["store"] == "redis"
         assert "the stack that runs in" in other.run("take", "redis").stderr.replace("\n", " ")
-    assert {p.name for p in tmp_path.iterdir() if p.is_dir()} == {"redis"}
+    assert {n.partition("/")[0] for n in Folder(tmp_path).names("")} == {"begun", "redis"}
 
 
 @pytest.mark.timeout(60)
@@ -176,9 +177,10 @@ def test_a_full_disk_is_said_with_its_place_and_nothing_stays(
         assert "MB are free" in full.stderr.replace("\n", " ")
         left = [p for p in small.rglob("*") if p.is_file() and p.stat().st_size]
         assert left == []
-        few = Place(home=made.home, kept=made.kept, environ={"NETRA_BACKUP_KEEP_DAYS": "-1"})
-        refused = few.run("prune", check=False)
+        refused = made.run("prune", "--keep-days", "0", check=False)
         assert refused.returncode == 2
         assert "nothing was deleted" in refused.stderr.replace("\n", " ")
+        few = Place(home=made.home, kept=made.kept, environ={"NETRA_BACKUP_KEEP_DAYS": "-1"})
+        assert few.run("prune", check=False).returncode == 2
         assert len(made.json("list")) == 1
     proof("backup: a full destination or scratch folder is said in a sentence, and left empty")
