@@ -68,7 +68,7 @@ _LAGS = (
         (SELECT count(*) FROM pg_replication_slots WHERE NOT """
     + slots.READ
     + """)::int AS inactive
-"""
+"""  # noqa: S608
 )
 _ENDED = """
     SELECT s.agent, s.pool, f.kind, f.payload->>'reason' = 'lease expired' AS lost,

@@ -334,5 +334,3 @@ def test_the_follower_serves_the_ages_of_what_is_kept(made: Place) -> None:
             assert operating.unread_slots(pg) == {}
             stop(follow, "killed")
             eventually(lambda: _is(list(operating.unread_slots(pg)), [SLOT]))
-        follow = Follow(made)
-        assert follow.end(signal.SIGTERM) == 0
