@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import LiteralString
 
 from netra.store import slots
 from netra.store.postgres import AsyncConnection
@@ -56,20 +57,14 @@ _DEPTH = """
     SELECT pool, tenant_id, 'running', count(*), NULL
     FROM stages WHERE state = 'running' GROUP BY pool, tenant_id
 """
-_LAGS = (
-    """
+_LAGS: LiteralString = f"""
     SELECT coalesce((SELECT extract(epoch FROM clock_timestamp() - ts)
             FROM outbox ORDER BY id LIMIT 1), 0)::float8 AS outbox,
         coalesce((SELECT extract(epoch FROM clock_timestamp() - min(heartbeat_at))
             FROM ingests WHERE state = 'running'), 0)::float8 AS insert,
-        (SELECT count(*) FROM pg_replication_slots WHERE """
-    + slots.READ
-    + """)::int AS active,
-        (SELECT count(*) FROM pg_replication_slots WHERE NOT """
-    + slots.READ
-    + """)::int AS inactive
+        (SELECT count(*) FROM pg_replication_slots WHERE {slots.READ})::int AS active,
+        (SELECT count(*) FROM pg_replication_slots WHERE NOT {slots.READ})::int AS inactive
 """  # noqa: S608
-)
 _ENDED = """
     SELECT s.agent, s.pool, f.kind, f.payload->>'reason' = 'lease expired' AS lost,
         width_bucket((f.payload->>'seconds')::float8, %(bounds)s::float8[]) AS bucket,

@@ -164,9 +164,11 @@ def unread_slots(pg: Connection) -> dict[str, int]:
     """
     with unavailable():
         rows = pg.execute(
-            "SELECT slot_name, CASE WHEN pg_is_in_recovery() THEN 0 ELSE coalesce("
-            "pg_wal_lsn_diff(pg_current_wal_lsn(), restart_lsn), 0)::bigint END AS held"
-            " FROM pg_replication_slots WHERE NOT " + slots.READ + " ORDER BY slot_name"  # noqa: S608
+            f"""
+            SELECT slot_name, CASE WHEN pg_is_in_recovery() THEN 0 ELSE coalesce(
+                pg_wal_lsn_diff(pg_current_wal_lsn(), restart_lsn), 0)::bigint END AS held
+            FROM pg_replication_slots WHERE NOT {slots.READ} ORDER BY slot_name
+            """  # noqa: S608
         ).fetchall()
     return {row["slot_name"]: row["held"] for row in rows}
 
