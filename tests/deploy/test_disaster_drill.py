@@ -8,6 +8,10 @@ from pathlib import Path
 
 import pytest
 
+from netra.embedded.supervisor import running_stack
+from netra.settings import load
+from netra.store import clickhouse
+from tests.conftest import settings_without_stores, temporary_home
 from tests.deploy.backup import drill
 from tests.deploy.backup.place import NETRA
 from tests.deploy.conftest import Proof
@@ -147,3 +151,42 @@ def test_without_a_complete_copy_nothing_is_restored(tmp_path: Path) -> None:
     )
     assert done.returncode == 1
     assert "has no complete full backup until then" in done.stderr
+
+
+def test_an_incremental_copy_is_restored_where_its_full_one_has_moved(proof: Proof) -> None:
+    """The copies lie in another bucket than the backup itself says: the statement must name it.
+
+    On the real engine, with folders in place of buckets: this engine has no thread for S3.
+    """
+    with (
+        temporary_home() as home,
+        running_stack(home, ("clickhouse",), settings_without_stores()) as info,
+    ):
+        client = clickhouse.connect(load({**os.environ, **info.environment}).clickhouse)
+        lost = home / "clickhouse" / "backups" / "lost"
+        copies = lost.with_name("copies")
+        lost.mkdir(parents=True, exist_ok=True)
+        client.command("CREATE DATABASE IF NOT EXISTS copied")
+        client.command("CREATE TABLE copied.t (a UInt64) ENGINE = MergeTree ORDER BY a")
+        client.command("INSERT INTO copied.t SELECT number FROM numbers(100000)")
+        client.query(f"BACKUP DATABASE copied TO File('{lost}/full')")
+        client.command("INSERT INTO copied.t SELECT number + 100000 FROM numbers(5000)")
+        client.query(
+            f"BACKUP DATABASE copied TO File('{lost}/later')"
+            f" SETTINGS base_backup = File('{lost}/full')"
+        )
+        assert (lost / "later" / ".backup").is_file(), "what clickhouse-copy looks for"
+        lost.rename(copies)
+        source = f"FROM File('{copies}/later')"
+        with pytest.raises(Exception, match="BACKUP_NOT_FOUND"):
+            client.query(f"RESTORE DATABASE copied AS without {source}")
+        named = f"{source} SETTINGS base_backup = File('{copies}/full')"
+        client.query(f"RESTORE DATABASE copied AS restored {named}")
+        assert client.query("SELECT count(), sum(a) FROM restored.t").result_rows == [
+            (105_000, sum(range(105_000)))
+        ]
+        client.close()
+    proof(
+        "ClickHouse's own format: an increment restored from copies that lie elsewhere than it"
+        " says, by the statement that clickhouse-copy makes (folders, not S3)"
+    )
