@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import hashlib
+import logging
 import os
 import sys
 import time
@@ -26,6 +27,8 @@ from netra.errors import NetraError, StoreUnavailable
 from netra.logging import configure
 from netra.settings import Settings
 from netra.store import clickhouse, clickhouse_migrations, postgres, revisions
+
+log = logging.getLogger(__name__)
 
 SCRIPTS = Path(__file__).parent / "migrations" / "postgres"
 #: Serialises migrations started at the same time by several hosts.
@@ -118,12 +121,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
         clickhouse_migrations.migrate(clickhouse.connect(settings.clickhouse))
         bootstrap(settings, os.environ.get("NETRA_BOOTSTRAP_API_KEY"))
     except NetraError as e:
-        print(f"error: {e}", file=sys.stderr)
-        return 1
+        return _failed(str(e))
     except OperationalError as e:
-        print(f"error: PostgreSQL: {e.orig}", file=sys.stderr)
-        return 1
+        return _failed(f"PostgreSQL: {e.orig}")
     return 0
+
+
+def _failed(problem: str) -> int:
+    """Says it as a line of the log, and in words to whoever is looking on."""
+    log.critical("%s", problem)
+    if sys.stderr.isatty():
+        print(f"error: {problem}", file=sys.stderr)
+    return 1
 
 
 def _parser() -> argparse.ArgumentParser:

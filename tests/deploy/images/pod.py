@@ -94,4 +94,5 @@ class Pods:
         command = ["netra", "backup", *arguments, "--json"]
         with self.container("-".join(arguments[:2]), *command) as pod:
             assert pod.wait(120) == 0, pod.said()
-            return json.loads(pod.said())
+            # A pod's log has both: before the answer, which stores it is of.
+            return json.loads(pod.said().splitlines()[-1])
