@@ -151,10 +151,13 @@ def test_postgresql_lets_its_backups_be_made(tmp_path: Path, proof: Proof) -> No
             receiver = Receiver(settings, tmp_path / "wal")
             try:
                 with store.connect(settings.database, "test") as connection:
-                    receiver.keep_running(connection)
-                    lsn = "SELECT pg_current_wal_flush_lsn()::text AS lsn"
-                    row = connection.execute(lsn).fetchone()
+                    row = connection.execute(
+                        "SELECT pg_current_wal_flush_lsn()::text AS lsn,"
+                        " pg_walfile_name(pg_current_wal_flush_lsn()) AS segment"
+                    ).fetchone()
                     assert row
+                    receiver.begin(row["segment"])
+                    receiver.start()
                     until(lambda: receiver.flushed(connection, row["lsn"]), within_s=30)
             finally:
                 receiver.stop()

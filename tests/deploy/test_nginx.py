@@ -328,12 +328,19 @@ def test_a_silent_socket_is_kept_for_ten_minutes(edge: Edge, proof: Proof) -> No
 def test_a_replica_that_is_killed_is_passed_over(edge: Edge, proof: Proof) -> None:
     victim, other = edge.replicas
     statuses: list[int] = []
+    cut: list[Exception] = []
     stop = threading.Event()
 
     def ask() -> None:
         with edge.client() as client:
             while not stop.is_set():
-                statuses.append(client.get("/api/v1/whoami").status_code)
+                try:
+                    answer = client.get("/api/v1/whoami")
+                except httpx.RemoteProtocolError as e:
+                    # It died between an answer's head and its body: the usual retry covers that.
+                    cut.append(e)
+                    answer = client.get("/api/v1/whoami")
+                statuses.append(answer.status_code)
 
     askers = [threading.Thread(target=ask) for _ in range(4)]
     for thread in askers:
@@ -351,11 +358,13 @@ def test_a_replica_that_is_killed_is_passed_over(edge: Edge, proof: Proof) -> No
         victim.start()
         victim.wait()
     assert set(statuses) == {200}
+    assert len(cut) <= len(askers)
     passed = re.findall(rf'"upstream":"{victim.address}:\d+, {other.address}:', edge.nginx.access())
     assert passed
     proof(
         f"nginx: one of two API processes killed under load: {len(statuses)} of {len(statuses)}"
-        f" requests answered 200, {len(passed)} by the other one after the first had failed"
+        f" requests answered 200, {len(passed)} by the other one after the first had failed;"
+        f" {len(cut)} asked once more, cut off in the middle of their answers"
     )
 
 

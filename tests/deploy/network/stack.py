@@ -153,14 +153,16 @@ class Stack:
             if "value" in entry:
                 env[entry["name"]] = entry["value"]
             else:
-                env[entry["name"]] = self._secret(**entry["valueFrom"]["secretKeyRef"])
+                value = self._secret(**entry["valueFrom"]["secretKeyRef"])
+                if value is not None:
+                    env[entry["name"]] = value
         for folder in _FOLDERS:
             path = self.home.path / "pods" / name / folder.lower()
             path.mkdir(parents=True, exist_ok=True)
             env[folder] = str(path)
         return env | {"TMPDIR": env["HOME"]}
 
-    def _secret(self, name: str, key: str) -> str:
+    def _secret(self, name: str, key: str, optional: bool = False) -> str | None:
         given = self.secrets
         held = {
             ("netra-secrets", "database-url"): (
@@ -174,4 +176,4 @@ class Stack:
             ("netra-flower", "user"): given.flower_user,
             ("netra-flower", "password"): given.flower_password,
         }
-        return held[name, key]
+        return held.get((name, key)) if optional else held[name, key]
