@@ -116,7 +116,7 @@ def test_a_stale_postgres_pid_file_blocks_nothing(home: Path) -> None:
 def test_what_cannot_start_says_why_and_leaves_nothing(home: Path) -> None:
     nowhere = Settings(database=Database(url="postgresql://u:p@127.0.0.1:1/none"))
     stack = Stack(Home(home), components={"valkey", "clickhouse", "migrate"}, settings=nowhere)
-    with pytest.raises(NetraError, match=r"migrate does not start(.|\n)*Error"):
+    with pytest.raises(NetraError, match=r"migrate does not start(.|\n)*refused"):
         stack.start()
     assert processes_of(home) == []
     assert lock.holder(home / "lock") is None

@@ -29,8 +29,8 @@ from tests.waiting import until
 
 pytestmark = pytest.mark.stack
 
-#: What the idle stack may take in all, bytes.
-IDLE_BYTES = 1.2 * (1 << 30)
+#: What the idle stack's processes may take in all, bytes; they take 0.6 GB.
+IDLE_BYTES = 1.0 * (1 << 30)
 
 
 def netra(*arguments: str) -> tuple[int, Any]:
@@ -60,7 +60,8 @@ def test_status_names_every_process(stack: StackInfo) -> None:
 def test_the_idle_stack_is_small() -> None:
     """One of its own: the tests' shared stack has worked, and keeps warm what it loaded."""
     with temporary_home() as home, running_stack(home, settings=settings_without_stores()) as idle:
-        assert 0 < seen(idle).memory_bytes <= IDLE_BYTES
+        # The supervisor is pytest here, which holds what all tests have loaded.
+        assert 0 < sum(p.memory_bytes or 0 for p in seen(idle).processes.values()) <= IDLE_BYTES
 
 
 def test_everything_listens_on_the_loopback_alone(stack: StackInfo) -> None:
