@@ -7,7 +7,9 @@ import os
 import platform
 import signal
 import sys
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, nullcontext
 from typing import Any
 
 import psutil
@@ -27,6 +29,10 @@ from netra.tasks import device, wake
 from netra.tasks.app import app, queue_name
 
 log = logging.getLogger(__name__)
+
+#: A worker that ends at once has this long, seconds: with its stores gone Celery was seen to wait
+#: for a lock of its own for ever.
+_COLD_S = 10.0
 
 
 def main(pool: str) -> None:
@@ -91,7 +97,28 @@ def _before_it_ends_processes(leave: Callable[[], None]) -> None:
             leave()
             super().wait_for_soft_shutdown()
 
+        def _shutdown(self, warm: bool = True) -> None:
+            with nullcontext() if warm else ended_within(_COLD_S):
+                super()._shutdown(warm)
+
     celery.Worker = Leaving
+
+
+@contextmanager
+def ended_within(seconds: float) -> Iterator[None]:
+    """Ends this process, with exit code 1, if the block takes longer; leases recover its stages."""
+
+    def give_up() -> None:
+        say("workers", f"not ended after {seconds:g} s; ending without a word")
+        os._exit(1)
+
+    watch = threading.Timer(seconds, give_up)
+    watch.daemon = True
+    watch.start()
+    try:
+        yield
+    finally:
+        watch.cancel()
 
 
 def _holder(settings: Settings, pool: str, chosen: str, heartbeat: Heartbeat) -> Holder:
