@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from datetime import UTC, datetime
+from datetime import datetime
 
 from netra.backup import manifest
 from netra.backup.destination import Destination
@@ -32,14 +32,8 @@ class Ages:
             newest = {"full": 0.0}
             for name in destination.names(store):
                 if name.endswith(f"/{manifest.NAME}"):
-                    at, kind = _said(name.split("/")[-2])
-                    newest[kind] = max(at, newest.get(kind, 0.0))
+                    at, kind = manifest.read_id(name.split("/")[-2])
+                    newest[kind] = max(at.timestamp(), newest.get(kind, 0.0))
             for kind, at in newest.items():
                 BACKUP_AT.labels(store, kind).set(at)
         self._listed = time.monotonic()
-
-
-def _said(id: str) -> tuple[float, str]:
-    """When the backup of this id was complete (Unix), and its kind."""
-    moment, _, kind = id.partition("-")
-    return datetime.strptime(moment[:15], "%Y%m%dT%H%M%S").replace(tzinfo=UTC).timestamp(), kind

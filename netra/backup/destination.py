@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, Protocol
 
 from netra.backup import room
+from netra.embedded import lock
 from netra.errors import InvalidInput, NotFound, SettingsError, StoreUnavailable
 
 if TYPE_CHECKING:
@@ -218,18 +219,9 @@ _YOUNG_S = 60.0
 def _is_left(draft: Path) -> bool:
     """Whether nobody is writing this draft."""
     try:
-        if time.time() - draft.stat().st_mtime < _YOUNG_S:
-            return False
-        handle = os.open(draft, os.O_RDWR)
+        return time.time() - draft.stat().st_mtime >= _YOUNG_S and not lock.is_held(draft)
     except FileNotFoundError:
         return False
-    try:
-        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    finally:
-        os.close(handle)
-    return True
 
 
 class Objects:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import hashlib
 import logging
 from collections.abc import Iterable, Mapping
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 
 import msgspec
@@ -63,6 +63,12 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True):
 def new_id(now: datetime, kind: str) -> str:
     """Sorts by time, and says what it is."""
     return f"{now:%Y%m%dT%H%M%S}{now.microsecond // 1000:03d}Z-{kind}"
+
+
+def read_id(id: str) -> tuple[datetime, str]:
+    """The second and the kind that `new_id` put into it. Raises ValueError if it is no such id."""
+    moment, _, kind = id.partition("-")
+    return datetime.strptime(moment[:15], "%Y%m%dT%H%M%S").replace(tzinfo=UTC), kind
 
 
 def described(name: str, file: Path) -> File:
@@ -159,18 +165,25 @@ def fetch_file(destination: Destination, manifest: Manifest, file: File, target:
 def fetch_kept(destination: Destination, name: str, hash_: str, target: Path) -> None:
     """Fetches a file whose SHA-256 its name says. Raises BackupDamaged if it is another."""
     destination.fetch(name, target)
-    _compare_hash(f"{destination.url}/{name}", hash_, target)
+    _compare_hash(f"{destination.url}/{name}", hash_, sha256(target))
+
+
+def read_kept(destination: Destination, name: str, hash_: str) -> bytes:
+    """What a small file of that kind holds. Raises BackupDamaged as `fetch_kept` does."""
+    content = destination.read(name)
+    _compare_hash(f"{destination.url}/{name}", hash_, hashlib.sha256(content).hexdigest())
+    return content
 
 
 def _compare(name: str, file: File, found: Path) -> None:
     size = found.stat().st_size
     if size != file.size_bytes:
         raise BackupDamaged(f"{name} has {size} bytes; it was written with {file.size_bytes}")
-    _compare_hash(name, file.sha256, found)
+    _compare_hash(name, file.sha256, sha256(found))
 
 
-def _compare_hash(name: str, hash_: str, found: Path) -> None:
-    if sha256(found) != hash_:
+def _compare_hash(name: str, written: str, found: str) -> None:
+    if found != written:
         raise BackupDamaged(f"{name} does not have the SHA-256 that it was written with")
 
 

@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from netra.backup import room
+from netra.embedded import lock
 from netra.settings import Settings
 
 _PREFIXES = ("netra-backup-", "netra-verify-")
@@ -68,14 +69,7 @@ def sweep(settings: Settings) -> list[Path]:
 def is_left(folder: Path) -> bool:
     """Whether the process that worked in the folder is gone."""
     try:
-        handle = os.open(folder / _LOCK, os.O_RDWR)
+        return not lock.is_held(folder / _LOCK)
     except FileNotFoundError:
         newest = max(p.stat().st_mtime for p in (folder, *folder.iterdir()))
         return time.time() - newest > _OLD_S
-    try:
-        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    finally:
-        os.close(handle)
-    return True

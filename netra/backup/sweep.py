@@ -37,6 +37,6 @@ def _without_manifest(destination: Destination, store: str) -> list[str]:
 def _made_at(id: str) -> datetime:
     """The time that a backup's name says; now, if it says none."""
     try:
-        return datetime.strptime(id[:15], "%Y%m%dT%H%M%S").replace(tzinfo=UTC)
+        return manifest.read_id(id)[0]
     except ValueError:
         return datetime.now(UTC)

@@ -10,7 +10,6 @@ The hash in the name is that of the file as it is kept: a file and its descripti
 from __future__ import annotations
 
 import gzip
-import hashlib
 import shutil
 from dataclasses import dataclass
 from datetime import datetime
@@ -21,7 +20,6 @@ import msgspec
 from netra.backup import manifest as manifests
 from netra.backup import timeline
 from netra.backup.destination import Destination
-from netra.backup.errors import BackupDamaged
 from netra.backup.manifest import Manifest
 from netra.backup.timeline import Line
 from netra.errors import NotFound
@@ -188,12 +186,7 @@ def _lines(destination: Destination, found: list[Kept], begins: int) -> list[Lin
     lines: list[Line] = []
     for kept in found:
         if kept.number is None:
-            packed = destination.read(kept.name)
-            if hashlib.sha256(packed).hexdigest() != kept.sha256:
-                raise BackupDamaged(
-                    f"{destination.url}/{kept.name} does not have the SHA-256 that it was written"
-                    " with"
-                )
+            packed = manifests.read_kept(destination, kept.name, kept.sha256)
             number = int(kept.segment.removesuffix(".history"), 16)
             lines.append(timeline.line(number, gzip.decompress(packed).decode()))
     if all(one.timeline != begins for one in lines):

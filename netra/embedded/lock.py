@@ -40,6 +40,22 @@ def held(path: Path) -> Iterator[None]:
         os.close(handle)
 
 
+def is_held(path: Path) -> bool:
+    """Whether a process holds a lock of the file, alone or with others.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+    """
+    handle = os.open(path, os.O_RDWR)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    finally:
+        os.close(handle)
+    return False
+
+
 def holder(path: Path) -> int | None:
     """The process that holds the lock now, if any."""
     try:
