@@ -30,6 +30,10 @@ BUSY = 0.7
 #: one event loop can use: the pod's second processor is for uploads' threads and the system.
 POSTGRES_CPU, API_CPU, CLICKHOUSE_CPU = 8, 1, 8
 API_MEMORY_GB = 4.0
+#: What a shard has at least, however little it is given to do: two API pods and two slots, so that
+#: one of each may fail.
+LEAST_API_PODS, LEAST_WORKER_SLOTS = 2, 2
+PRIMARY = f"PostgreSQL primary of {POSTGRES_CPU} vCPU"
 #: Loads that the page is about.
 JOB_LOADS = (100, 1_000, 10_000, 100_000)
 CLIENTS, MESSAGES_PER_CLIENT_S = 1_000_000, 0.1
@@ -63,7 +67,7 @@ class Costs:
         return {
             "API pod": API_CPU / self.api,
             "scheduler (admission)": 1 / self.scheduler,
-            "PostgreSQL primary": POSTGRES_CPU / self.postgres,
+            PRIMARY: POSTGRES_CPU / self.postgres,
             "Valkey": 1 / self.valkey,
             "worker slot": 1 / self.worker,
         }
@@ -71,14 +75,23 @@ class Costs:
 
 @dataclass(frozen=True)
 class Plan:
-    """What a number of jobs a second needs."""
+    """What a number of jobs a second needs, spread evenly over shards."""
 
     jobs_per_s: float
     shards: int
-    api_pods: int
-    worker_slots: int
+    #: Of one shard: its pods and workers serve no other.
+    shard_api_pods: int
+    shard_worker_slots: int
     #: What makes another shard necessary first.
     bound: str
+
+    @property
+    def api_pods(self) -> int:
+        return self.shards * self.shard_api_pods
+
+    @property
+    def worker_slots(self) -> int:
+        return self.shards * self.shard_worker_slots
 
     def row(self) -> list[str]:
         load, pods, slots = self.jobs_per_s, self.api_pods, self.worker_slots
@@ -86,14 +99,19 @@ class Plan:
 
 
 def plan(costs: Costs, jobs_per_s: float) -> Plan:
-    """A shard is a PostgreSQL primary with its own scheduler and Valkey; tenants are spread."""
+    """A shard is a PostgreSQL primary with its own scheduler, Valkey, API pods and workers.
+
+    Tenants are spread over shards, so each part is rounded up shard by shard.
+    """
     limits = {k: v for k, v in costs.saturation().items() if k not in ("API pod", "worker slot")}
     bound, most = min(limits.items(), key=lambda item: item[1])
+    shards = math.ceil(jobs_per_s / (BUSY * most))
+    load = jobs_per_s / shards
     return Plan(
         jobs_per_s=jobs_per_s,
-        shards=math.ceil(jobs_per_s / (BUSY * most)),
-        api_pods=max(2, math.ceil(jobs_per_s * costs.api / (BUSY * API_CPU))),
-        worker_slots=max(2, math.ceil(jobs_per_s * costs.worker / BUSY)),
+        shards=shards,
+        shard_api_pods=max(LEAST_API_PODS, math.ceil(load * costs.api / (BUSY * API_CPU))),
+        shard_worker_slots=max(LEAST_WORKER_SLOTS, math.ceil(load * costs.worker / BUSY)),
         bound=bound,
     )
 
@@ -122,13 +140,12 @@ def events(rates: dict[str, Any]) -> dict[str, float]:
 
 def stations(costs: Costs, found: Plan) -> list[Station]:
     """One shard of a plan, as the simulation runs it: a job visits them in this order."""
-    share = 1 / found.shards
     return [
-        Station("API", math.ceil(found.api_pods * API_CPU * share), costs.api),
+        Station("API", found.shard_api_pods * API_CPU, costs.api),
         Station("scheduler (admission)", 1, costs.scheduler),
-        Station("PostgreSQL primary", POSTGRES_CPU, costs.postgres),
+        Station(PRIMARY, POSTGRES_CPU, costs.postgres),
         Station("Valkey", 1, costs.valkey),
-        Station("workers", math.ceil(found.worker_slots * share), costs.worker),
+        Station("workers", found.shard_worker_slots, costs.worker),
     ]
 
 
@@ -178,6 +195,10 @@ def tables(rates: dict[str, Any]) -> str:
             ["jobs/s", "shards", "API pods", "worker slots (no-op)", "a shard is bound by"],
             [plan(costs, load).row() for load in JOB_LOADS],
         ),
+        "",
+        "Pods and slots are of all shards together. Each shard has its own, rounded up by itself,"
+        f" and at least {LEAST_API_PODS} API pods and {LEAST_WORKER_SLOTS} slots, so that one of"
+        " each may fail.",
         "",
     ]
     ws, ev = sockets(rates), events(rates)

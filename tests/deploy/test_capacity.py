@@ -43,12 +43,30 @@ def test_no_part_of_a_plan_is_busier_than_planned() -> None:
         found = plan(COSTS, load)
         a_shard = load / found.shards
         for station in capacity.stations(COSTS, found):
-            if station.name not in ("API", "workers"):
-                assert a_shard * station.service_s / station.servers <= BUSY
+            assert a_shard * station.service_s / station.servers <= BUSY, station
         fewer = found.shards - 1
         if fewer:
             limits = COSTS.saturation()
             assert load / fewer > BUSY * limits[found.bound], "one shard less would be too busy"
+
+
+@pytest.mark.parametrize("load", capacity.JOB_LOADS)
+def test_every_shard_has_api_pods_and_workers_of_its_own(load: int) -> None:
+    """What the page's table names is what all shards have together, and none shares any."""
+    found = plan(COSTS, load)
+    row = next(line for line in tables(RATES).splitlines() if line.startswith(f"| {load:,} |"))
+    shards, pods, slots = (int(cell.replace(",", "")) for cell in row.split("|")[2:5])
+    assert (shards, pods, slots) == (found.shards, found.api_pods, found.worker_slots)
+    assert pods % shards == slots % shards == 0
+    assert pods >= capacity.LEAST_API_PODS * shards
+    assert slots >= capacity.LEAST_WORKER_SLOTS * shards
+
+
+def test_the_page_says_how_large_the_primary_is_that_it_speaks_of() -> None:
+    [row] = [line for line in tables(RATES).splitlines() if line.startswith("| PostgreSQL")]
+    assert f"of {capacity.POSTGRES_CPU} vCPU" in row
+    per_s = float(row.split("|")[3].split()[0].replace(",", ""))
+    assert per_s == pytest.approx(capacity.POSTGRES_CPU / COSTS.postgres, abs=1)
 
 
 @pytest.mark.parametrize("servers", [1, 4, 40])
