@@ -44,7 +44,7 @@ from netra.settings_rules import (
     Share,
     WholeSeconds,
 )
-from netra.settings_sources import Gathered, Given, of_file, refuse_misspelt, unknown
+from netra.settings_sources import Gathered, Given, of_file, refuse, unknown
 
 _PACKAGE = Path(__file__).parent
 #: Where the settings files lie: inside the wheel, or beside the package in a checkout.
@@ -281,7 +281,7 @@ def gathered(environ: Mapping[str, str]) -> Gathered:
     """What files and `environ` name, not yet checked, and where each came from.
 
     Raises:
-        SettingsError: a file cannot be read, or a variable is a misspelt one.
+        SettingsError: a file cannot be read, or nothing reads a variable below `NETRA_`.
     """
     name = environ.get("NETRA_ENV", "development")
     path = CONFIG_DIR / f"{name}.toml"
@@ -299,7 +299,7 @@ def gathered(environ: Mapping[str, str]) -> Gathered:
             found[at] = Given(value=_listed(*at, environ[variable]), source=variable)
     for variable in unknown(environ, known_variables):
         keys = {name: type(group).__struct_fields__ for name, group in _groups().items()}
-        refuse_misspelt(variable, known_variables, keys)
+        refuse(variable, known_variables, keys)
     found["environment", ""] = Given(value=name, source="NETRA_ENV")
     return found
 

@@ -14,7 +14,8 @@ from netra.errors import SettingsError
 #: Where a client finds the API and how it shows who it is: not this process's settings.
 CLIENT_VARIABLES = ("NETRA_API_URL", "NETRA_API_KEY")
 
-#: Names that begin like settings and are none, and where they are read.
+#: Names that begin like settings and are none, and where they are read: the one list of them.
+#: Any other name below `NETRA_` is refused.
 READ_ELSEWHERE = {
     "NETRA_ENV": "netra/settings.py",
     "NETRA_CONFIG": "netra/settings.py",
@@ -78,22 +79,38 @@ def unknown(environ: Mapping[str, str], known: Collection[str]) -> list[str]:
     return sorted(v for v in names if v not in READ_ELSEWHERE and not _is_link(v, environ[v]))
 
 
-def refuse_misspelt(
-    name: str, known: Collection[str], groups: Mapping[str, Collection[str]]
-) -> None:
-    """Raises SettingsError for a variable that nothing reads, if it seems meant for Netra.
+def refuse(name: str, known: Collection[str], groups: Mapping[str, Collection[str]]) -> None:
+    """Raises SettingsError for a variable below `NETRA_` that nothing reads.
+
+    It was meant for Netra, and without it something else would happen than somebody believes.
 
     Args:
         groups: the keys of each group of settings.
     """
-    from difflib import get_close_matches  # only for those who need it: probes load this module
-
-    nearest = get_close_matches(name, [*known, *READ_ELSEWHERE], n=1, cutoff=_ALIKE)
-    if nearest:
-        raise SettingsError(f"{name} names no setting; is {nearest[0]} meant?")
+    names = [*known, *READ_ELSEWHERE]
+    if meant := _alike(name, names, _ALIKE) or _with_all_words_of(name, names):
+        raise SettingsError(f"{name} names no setting; is {meant} meant?")
     for group, keys in groups.items():
         if name.startswith(f"NETRA_{group.upper()}_"):
             raise SettingsError(f"{name} names no setting; {group} has: {', '.join(keys)}")
+    nearest = _alike(name, names, 0.0)
+    raise SettingsError(
+        f"{name} names no setting, and names below NETRA_ are kept for those; the nearest is"
+        f" {nearest}; docs/settings.md lists all"
+    )
+
+
+def _alike(name: str, names: Collection[str], least: float) -> str | None:
+    from difflib import get_close_matches  # only for those who need it: probes load this module
+
+    return next(iter(get_close_matches(name, names, n=1, cutoff=least)), None)
+
+
+def _with_all_words_of(name: str, names: Collection[str]) -> str | None:
+    """The known name that says the same and more, if there is one only."""
+    words = set(name.split("_"))
+    found = [known for known in names if words < set(known.split("_"))]
+    return found[0] if len(found) == 1 else None
 
 
 def _is_link(variable: str, value: str) -> bool:

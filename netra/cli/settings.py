@@ -26,8 +26,9 @@ _HEAD = """\
 Every setting of Netra's, with its default. This page is what `netra settings --page` prints;
 `netra settings` says what counts here and now, and where each value came from. The later goes over
 the earlier: these defaults, `config/<environment>.toml` (`NETRA_ENV`), the file that `NETRA_CONFIG`
-names, variables. A value that is not allowed, and a misspelt variable, are refused by every process
-in one line, with exit code 2. Why the values are what they are: [tuning.md](tuning.md).
+names, variables. A value that is not allowed, and a variable below `NETRA_` that nothing reads (a
+misspelt one, or one of your own), are refused by every process in one line, with exit code 2. Why
+the values are what they are: [tuning.md](tuning.md).
 """
 
 
