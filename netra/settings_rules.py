@@ -60,9 +60,19 @@ def _url(*schemes: str, host: bool = True) -> Callable[[str], bool]:
     return accepts
 
 
+#: The database of a server is a number; the driver takes any other word for none, and uses 0.
+_REDIS_PATH = re.compile(r"(?:/\d*)?")
+_REDIS_DATABASE = re.compile(r"(?:^|&)db=(?!\d+(?:&|$))")
+
+
 def _redis(text: str) -> bool:
-    local = text.startswith("unix://") and len(text) > len("unix://")
-    return local or _url("redis", "rediss")(text)
+    if text.startswith("unix://"):
+        path, _, query = text.removeprefix("unix://").partition("?")
+        return bool(path) and not _REDIS_DATABASE.search(query)
+    parts = _PARTS.fullmatch(text)
+    path, _, query = ((parts and parts[3]) or "").partition("?")
+    known = _REDIS_PATH.fullmatch(path) and not _REDIS_DATABASE.search(query)
+    return bool(known) and _url("redis", "rediss")(text)
 
 
 def _origin(text: str) -> bool:

@@ -122,8 +122,10 @@ def _places(now: status.Status) -> RenderableType:
         lines.append(("API key", f"in {now.api_key_file}"))
     if "flower" in now.processes:
         lines.append(("Flower", f"{now.flower_url}  (credentials in {now.home}/secrets.json)"))
+    lines += [(name, f"{now.stores[name]}  (given)") for name in now.given if name in now.stores]
     lines.append(("logs", f"{now.home}/logs"))
-    return Text("\n".join(f"{name:<8} {place}" for name, place in lines))
+    width = max(len(name) for name, _ in lines)
+    return Text("\n".join(f"{name:<{width}} {place}" for name, place in lines))
 
 
 @click.command()

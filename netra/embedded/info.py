@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import os
 import signal
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import msgspec
-
-from netra.embedded import jsonfile, processes, runfile, secrets
+from netra.embedded import given, jsonfile, processes, runfile, secrets
 from netra.embedded.home import Home
 from netra.settings import Settings
 
@@ -64,11 +62,11 @@ def of_plan(plan: processes.Plan) -> StackInfo:
 def of_home(home: Home, settings: Settings) -> StackInfo | None:
     """The stack of a home, running or not; None when none has ever been started in it.
 
-    Of a stack that runs, what it was started with counts: a URL in these settings that it was not
-    given is not its own.
+    Of a stack that runs, what it was started with counts: the stores that it was given are its own,
+    and a URL in these settings that it was not given is not.
     """
     if runfile.is_running(home):
-        settings = _as_started(settings, runfile.read(home).given)
+        settings = given.as_started(settings, runfile.read(home))
     ports = jsonfile.read(home.ports).get("ports", {})
     # A home of before metrics had ports is one too.
     needed = set(processes.wanted_ports(settings)) - set(processes.MEASURED.values())
@@ -78,13 +76,3 @@ def of_home(home: Home, settings: Settings) -> StackInfo | None:
     return of_plan(
         processes.Plan(home=home, settings=settings, secrets=kept, ports=ports, account=None)
     )
-
-
-def _as_started(settings: Settings, given: Collection[str]) -> Settings:
-    replace = msgspec.structs.replace
-    database = settings.database if "postgres" in given else replace(settings.database, url="")
-    redis = settings.redis if "valkey" in given else replace(settings.redis, url="")
-    clickhouse = (
-        settings.clickhouse if "clickhouse" in given else replace(settings.clickhouse, url="")
-    )
-    return replace(settings, database=database, redis=redis, clickhouse=clickhouse)

@@ -8,7 +8,7 @@ import sys
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 
-from netra.embedded import postgres, valkey
+from netra.embedded import given, postgres, valkey
 from netra.embedded.account import Account
 from netra.embedded.component import Component
 from netra.embedded.home import Home
@@ -67,12 +67,7 @@ class Plan:
     @property
     def given(self) -> frozenset[str]:
         """The stores that the settings name, and that are therefore not started."""
-        urls = {
-            "postgres": self.settings.database.url,
-            "valkey": self.settings.redis.url,
-            "clickhouse": self.settings.clickhouse.url,
-        }
-        return frozenset(name for name, url in urls.items() if url)
+        return frozenset(given.named(self.settings))
 
 
 def wanted_ports(settings: Settings) -> dict[str, int]:

@@ -28,6 +28,8 @@ class Run(msgspec.Struct, frozen=True, kw_only=True):
     flower_url: str = ""
     #: Stores that the settings name, and that are not started here.
     given: list[str] = []
+    #: Where those are, without user and password.
+    addresses: dict[str, str] = {}
     processes: dict[str, Process] = {}
 
 

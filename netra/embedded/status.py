@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from urllib.parse import urlsplit
-
 import msgspec
 
-from netra.embedded import identity, info, memory, runfile
+from netra.embedded import given, identity, info, memory, runfile
 from netra.embedded.home import Home
 from netra.embedded.processes import ALL
 from netra.settings import Settings
@@ -79,9 +77,4 @@ def _process(p: runfile.Process, running: bool) -> ProcessStatus | None:
 
 def _stores(known: info.StackInfo) -> dict[str, str]:
     urls = (known.database_url, known.redis_url, known.clickhouse_url)
-    return dict(zip(("postgres", "valkey", "clickhouse"), map(_without_secrets, urls), strict=True))
-
-
-def _without_secrets(url: str) -> str:
-    parts = urlsplit(url)
-    return parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl()
+    return dict(zip(given.VARIABLES, map(given.address, urls), strict=True))

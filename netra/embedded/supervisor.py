@@ -11,8 +11,8 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from netra import settings as configuration
+from netra.embedded import given, identity, lock, ports, processes, runfile, unfinished
 from netra.embedded import home as homes
-from netra.embedded import identity, lock, ports, processes, runfile, unfinished
 from netra.embedded import info as information
 from netra.embedded import secrets as keys
 from netra.embedded.child import Child, State, fresh_log
@@ -71,6 +71,7 @@ class Stack:
         Raises:
             AlreadyRunning: another supervisor has this home.
             UnfinishedRestore: what the home holds is a part of what was to be restored.
+            StoreUnavailable: a store that settings give does not answer.
             NetraError: it does not start; the message says what, and what it logged. Nothing is
                 left running.
         """
@@ -79,6 +80,8 @@ class Stack:
             held.enter_context(lock.held(self.home.lock))
             if not self._restoring:
                 unfinished.refuse(self.home)
+            if set(self._names) - processes.STORES:
+                given.refuse_silent(self._settings)
             runfile.end_leftovers(self.home)
             kept = keys.ensure(self.home.secrets)
             keys.write_api_key(self.home.api_key, kept)
@@ -212,6 +215,9 @@ class Stack:
                 api_url=self._plan.api_url,
                 flower_url=self._plan.flower_url,
                 given=sorted(self._plan.given),
+                addresses={
+                    name: given.address(url) for name, url in given.named(self._settings).items()
+                },
                 processes={
                     c.component.name: runfile.Process(
                         pid=c.pid,

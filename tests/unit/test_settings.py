@@ -68,6 +68,10 @@ REFUSED = {
     "NETRA_BACKUP_URL=gs://bucket": "s3://bucket/prefix",
     "DATABASE_URL=mysql://me:geheim@host/db": "DATABASE_URL is not.*postgresql://",
     "REDIS_URL=http://:geheim@host": "REDIS_URL is not.*redis://",
+    "REDIS_URL=redis://:geheim@host:6379/99x": "REDIS_URL is not.*host:port/0",
+    "REDIS_URL=redis://:geheim@host/0/1": "REDIS_URL is not",
+    "REDIS_URL=redis://:geheim@host?db=x": "REDIS_URL is not",
+    "REDIS_URL=unix:///run/valkey.sock?db=": "REDIS_URL is not",
     "CLICKHOUSE_URL=host:8123/geheim": "CLICKHOUSE_URL is not.*http://",
     "NETRA_DATABASE_URL=postgresql://me:geheim@host:99999/db": "NETRA_DATABASE_URL is not",
     "NETRA_QUEUE_HEARTBEAT_S=6": "NETRA_QUEUE_LEASE_S=10 does not go with .*HEARTBEAT_S=6",
@@ -113,6 +117,22 @@ def test_what_is_at_the_edge_is_taken() -> None:
     assert settings.logging.level == "DEBUG"
     assert (settings.metrics.port, settings.api.port, settings.tracing.sample) == (0, 65535, 0)
     assert settings.clickhouse.url == given["CLICKHOUSE_URL"]
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "redis://host",
+        "redis://host:6379/",
+        "redis://:p@host:6379/15",
+        "rediss://u:p@host/0?ssl_cert_reqs=none",
+        "redis://host?db=3&protocol=3",
+        "unix:///run/valkey.sock?db=2",
+        "unix://:p@/run/valkey.sock",
+    ],
+)
+def test_a_url_of_redis_that_the_driver_understands_is_taken(url: str) -> None:
+    assert load({"REDIS_URL": url}).redis.url == url
 
 
 def test_a_value_in_a_file_is_named_with_its_file(tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ from typing import Literal
 
 import msgspec
 
-from netra.embedded import info, runfile
+from netra.embedded import given, info, runfile
 from netra.embedded.home import Home
 from netra.errors import NetraError
 from netra.settings import Settings
@@ -70,13 +70,8 @@ def subject(home: Home, settings: Settings, api_url: str = "", *, chosen: bool =
     if stack and running and not chosen and _names_others(settings, stack):
         running = False
     if stack and running:
-        replace = msgspec.structs.replace
-        settings = replace(
-            settings,
-            database=replace(settings.database, url=stack.database_url),
-            redis=replace(settings.redis, url=stack.redis_url),
-            clickhouse=replace(settings.clickhouse, url=stack.clickhouse_url),
-        )
+        urls = (stack.database_url, stack.redis_url, stack.clickhouse_url)
+        settings = given.with_urls(settings, dict(zip(given.VARIABLES, urls, strict=True)))
     return Subject(home=home, settings=settings, stack=stack, running=running, api_url=api_url)
 
 

@@ -16,7 +16,9 @@ from pathlib import Path
 import psutil
 import pytest
 
+from netra.cli.checks.check import subject
 from netra.embedded import detached, lock, postgres, runfile, status
+from netra.embedded.given import as_started
 from netra.embedded.home import Home
 from netra.embedded.info import StackInfo, of_home
 from netra.embedded.processes import STORES
@@ -113,13 +115,42 @@ def test_a_stale_postgres_pid_file_blocks_nothing(home: Path) -> None:
         assert READ["postgres"](info) == [1]
 
 
-def test_what_cannot_start_says_why_and_leaves_nothing(home: Path) -> None:
-    nowhere = Settings(database=Database(url="postgresql://u:p@127.0.0.1:1/none"))
-    stack = Stack(Home(home), components={"valkey", "clickhouse", "migrate"}, settings=nowhere)
+def test_what_cannot_start_says_why_and_leaves_nothing(home: Path, three: StackInfo) -> None:
+    given = settings_without_stores(DATABASE_URL=three.database_url)
+    stack = Stack(Home(home), components={"valkey", "migrate"}, settings=given)
     with pytest.raises(NetraError, match=r"migrate does not start(.|\n)*refused"):
         stack.start()
     assert processes_of(home) == []
     assert lock.holder(home / "lock") is None
+
+
+@pytest.mark.parametrize(
+    ("variable", "url", "shown"),
+    [
+        ("DATABASE_URL", "postgresql://u:geheim@127.0.0.1:1/none", "postgresql://127.0.0.1:1/none"),
+        ("REDIS_URL", "redis://:geheim@127.0.0.1:1/7", "redis://127.0.0.1:1/7"),
+        ("CLICKHOUSE_URL", "http://u:geheim@127.0.0.1:1/none", "http://127.0.0.1:1/none"),
+    ],
+)
+def test_a_given_store_that_nobody_answers_for_is_refused_before_anything_starts(
+    home: Path, variable: str, url: str, shown: str
+) -> None:
+    stack = Stack(Home(home), settings=settings_without_stores(**{variable: url}))
+    with pytest.raises(NetraError) as refused:
+        stack.start()
+    for words in (f"{variable} gives", shown, "refused", f"correct {variable}"):
+        assert words in refused.value.detail
+    assert "geheim" not in refused.value.detail
+    assert processes_of(home) == []
+    assert not list((home / "logs").glob("*.log")), "nothing was started"
+    assert lock.holder(home / "lock") is None
+
+
+def test_a_given_store_that_refuses_the_password_is_refused(home: Path, three: StackInfo) -> None:
+    wrong = three.redis_url.replace("redis://:", "redis://:wrong")
+    stack = Stack(Home(home), settings=settings_without_stores(REDIS_URL=wrong))
+    with pytest.raises(NetraError, match=r"REDIS_URL gives valkey .*invalid username-password"):
+        stack.start()
 
 
 # -- one at a time, and its end -----------------------------------------------------------------
@@ -185,6 +216,34 @@ def test_a_store_given_by_url_is_not_started(three: StackInfo, home: Path) -> No
         assert now.given == ["clickhouse", "postgres"]
         assert "password" not in str(now)
         assert three.database_url.split("@")[0] not in str(now)
+
+
+def test_a_store_that_was_given_is_named_whatever_is_set_when_one_asks(
+    three: StackInfo, home: Path
+) -> None:
+    """Flower has been told all addresses, with their passwords, which no file of the home holds."""
+    given = settings_without_stores(
+        DATABASE_URL=three.database_url,
+        REDIS_URL=three.redis_url,
+        CLICKHOUSE_URL=three.clickhouse_url,
+    )
+    other = settings_without_stores(REDIS_URL="redis://elsewhere:6379/3")
+    with running_stack(home, {"flower"}, given) as info:
+        for asking in (SETTINGS, other, given):
+            found = of_home(Home(home), asking)
+            assert found
+            assert found.redis_url == three.redis_url
+            assert found.database_url == three.database_url
+            shown = status.of(Home(home), asking).stores["valkey"]
+            assert shown == f"redis://127.0.0.1:{three.ports['valkey']}/0"
+        assert subject(Home(home), other).settings.redis.url == three.redis_url
+        password = three.redis_url.rpartition("@")[0].rpartition(":")[2]
+        assert password not in Home(home).run.read_text()
+        # Nobody lives who was told: the address is still the right one.
+        info.kill("flower")
+        assert of_home(Home(home), other)
+    run = runfile.Run(given=["valkey"], addresses={"valkey": "redis://there:1/0"})
+    assert as_started(other, run).redis.url == "redis://there:1/0"
 
 
 def test_a_url_that_the_running_stack_was_not_given_is_not_its_own(three: StackInfo) -> None:
