@@ -7,6 +7,11 @@ import time
 from uuid import UUID
 
 
+def made_at(id: UUID) -> float:
+    """When a UUIDv7 was made, by the clock of who made it, seconds since 1970."""
+    return (id.int >> 80) / 1e3
+
+
 def new_id() -> UUID:
     """A fresh UUIDv7: 48 bits of Unix milliseconds, then 74 random bits."""
     ms = time.time_ns() // 1_000_000

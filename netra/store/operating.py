@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
+from uuid import UUID
 
 from netra.store import slots
 from netra.store.postgres import Connection, unavailable
@@ -57,6 +58,7 @@ class Overdue:
 
 @dataclass(frozen=True, kw_only=True)
 class WorkerRow:
+    id: UUID
     pool: str
     host: str
     pid: int
@@ -95,7 +97,7 @@ _ONE_SESSION = """
     ORDER BY xact_start NULLS LAST, pid
 """
 _WORKERS = """
-    SELECT w.pool, w.host, w.pid, w.concurrency, w.device,
+    SELECT w.id, w.pool, w.host, w.pid, w.concurrency, w.device,
         extract(epoch FROM clock_timestamp() - w.heartbeat_at)::float8 AS quiet_s,
         (SELECT count(*) FROM stages s WHERE s.state = 'running' AND s.worker_id = w.id)::int
             AS running

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import platform
 import shutil
 import signal
 import subprocess
@@ -25,6 +26,8 @@ from netra.embedded import info as information
 from netra.embedded import runfile
 from netra.embedded.home import Home
 from netra.embedded.info import StackInfo
+from netra.ids import new_id
+from netra.store import revisions
 from tests.conftest import settings_without_stores
 from tests.deploy.conftest import Proof
 
@@ -185,6 +188,54 @@ def test_a_schema_that_is_not_this_version_s(ill: StackInfo) -> None:
                 diagnosed(ill.home, "postgres migrations", words)
             finally:
                 pg.execute("UPDATE alembic_version SET version_num = %s", [newest])
+    healthy(ill.home)
+
+
+@pytest.mark.timeout(180)
+def test_what_the_doctor_says_of_an_old_schema_is_what_mends_it(ill: StackInfo) -> None:
+    """Run as it is printed, on a stack whose addresses nobody has set anywhere."""
+    back = [sys.executable, "-m", "netra.store.migrate", "--to", revisions.known()[-2]]
+    subprocess.run(back, env=environ(**ill.environment), check=True, capture_output=True)
+    diagnosed(ill.home, "postgres migrations", f"missing: {revisions.known()[-1]}")
+    [mend] = [c["mend"] for c in doctor(ill.home)[1] if c["name"] == "postgres migrations"]
+    command = mend.removeprefix("back up, then: ")
+    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    subprocess.run(command, shell=True, env=environ(PATH=path), check=True, capture_output=True)
+    healthy(ill.home)
+    # Where an installation is looked at by its addresses, they are set for the mend as well.
+    with sql(ill.database_url) as pg:
+        pg.execute("UPDATE alembic_version SET version_num = %s", [revisions.known()[-2]])
+        try:
+            _, checks = in_a_pod(ill)
+        finally:
+            pg.execute("UPDATE alembic_version SET version_num = %s", [revisions.known()[-1]])
+    assert checks["postgres migrations"]["mend"] == "back up, then: python -m netra.store.migrate"
+
+
+def test_a_pid_of_a_restored_row_is_nobody_s_to_kill(ill: StackInfo) -> None:
+    """As after a restore beside the original: its workers' rows, and processes that live."""
+    with tempfile.TemporaryDirectory() as elsewhere:
+        told = {"NETRA_EMBEDDED_HOME": elsewhere, "DATABASE_URL": "postgresql://u:p@127.0.0.1:1/n"}
+        original = subprocess.Popen(["sleep", "300"], env=environ(**told))
+        try:
+            with sql(ill.database_url) as pg:
+                for number in (original.pid, os.getpid()):
+                    pg.execute(
+                        "INSERT INTO workers (id, pool, host, pid, concurrency, device,"
+                        " heartbeat_at) VALUES (%s, 'cpu', %s, %s, 2, 'numpy',"
+                        " clock_timestamp() - interval '20 s')",
+                        [new_id(), platform.node(), number],
+                    )
+                _, checks = doctor(ill.home)
+                found = causes(checks)
+                assert "kill" not in json.dumps(checks)
+                assert f"pid {original.pid}" not in json.dumps(checks), "another stack's"
+                # This process's variables do not say whose it is.
+                assert f"pid {os.getpid()} on" in found["worker-cpu"]
+                pg.execute("DELETE FROM workers WHERE pid IN (%s, %s)", [original.pid, os.getpid()])
+        finally:
+            original.kill()
+            original.wait()
     healthy(ill.home)
 
 

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 
 import psutil
 
+from netra.cli.checks import worker_process
 from netra.cli.checks.check import Check, Subject
 from netra.errors import StoreUnavailable
 from netra.store import operating
@@ -25,7 +26,8 @@ _IDLE_TRANSACTION_S = 5.0
 _PATIENCE_S = 6.0
 _SCHEDULER = "netra-scheduler"
 _POOLS = ("cpu", "gpu")
-_DEAD = (psutil.STATUS_DEAD, psutil.STATUS_ZOMBIE)
+#: The scheduler forgets a worker that has been silent for so many times `queue.worker_stale_s`.
+FORGOTTEN_AFTER = 10
 
 
 def queue(on: Subject) -> Iterator[Check]:
@@ -44,7 +46,7 @@ def queue(on: Subject) -> Iterator[Check]:
         stale_s = on.settings.queue.worker_stale_s
         waiting = operating.stages(connection)
         for pool in _POOLS:
-            yield from _silent(pool, rows, stale_s)
+            yield from _silent(pool, rows, on)
             waits = sum(row.stages for row in waiting if (row.pool, row.state) in _waits(pool))
             # Where a pool is scaled down to nothing, a stage that waits is what brings it back.
             expected = pool == "cpu" or (on.running and on.wants_gpu_worker)
@@ -75,35 +77,48 @@ def _pool(pool: str, rows: list[WorkerRow], stale_s: float, *, waits: int, expec
     )
 
 
-def _silent(pool: str, rows: list[WorkerRow], stale_s: float) -> Iterator[Check]:
+def _silent(pool: str, rows: list[WorkerRow], on: Subject) -> Iterator[Check]:
     """Workers that were not told to go and yet say nothing."""
-    silent = [row for row in rows if row.pool == pool and row.quiet_s > stale_s]
-    for row in silent:
-        here = row.host == platform.node()
-        state = _state(row.pid) if here else ""
-        if state in _DEAD:
-            continue  # it died, and whoever runs it has started another or will
-        held_still = state == psutil.STATUS_STOPPED
-        why = "it is held still (stopped by a signal)" if held_still else "it is cut off or hangs"
-        mend = f"kill -CONT {row.pid}, or kill -9 {row.pid}: its stages run again elsewhere"
-        if not here:
-            mend = (
-                f"look at host {row.host}: its network and its log; if it was removed,"
-                " its row goes by itself within minutes"
+    stale_s = on.settings.queue.worker_stale_s
+    goes = f"its row goes by itself once it has been silent for {FORGOTTEN_AFTER * stale_s:g} s"
+    for row in rows:
+        if row.pool != pool or row.quiet_s <= stale_s:
+            continue
+        silent = f"pid {row.pid} on {row.host} has been silent for {row.quiet_s:.0f} s"
+        if row.host != platform.node():
+            mend = f"look at host {row.host}: its network and its log; if it was removed, {goes}"
+            yield Check(
+                name=f"worker-{pool}",
+                state="warn",
+                found=f"{silent}: it is cut off or hangs, or its host is gone",
+                mend=mend,
             )
-        yield Check(
-            name=f"worker-{pool}",
-            state="fail" if here else "warn",
-            found=f"pid {row.pid} on {row.host} has been silent for {row.quiet_s:.0f} s: {why}",
-            mend=mend,
-        )
+            continue
+        whose = worker_process.whose(row, on)
+        if whose == "worker":
+            yield Check(
+                name=f"worker-{pool}",
+                state="fail",
+                found=f"{silent}: {_why(row.pid)}",
+                mend=f"kill -CONT {row.pid}, or kill -9 {row.pid}: its stages run again elsewhere",
+            )
+        elif whose == "unknown":
+            yield Check(
+                name=f"worker-{pool}",
+                state="warn",
+                found=f"{silent}, and whether that process is still this worker cannot be told",
+                mend=f"ps -o pid,lstart,args -p {row.pid} says what it is; if it is no worker of"
+                f" this installation, leave it alone: {goes}",
+            )
+        # Else it died, and whoever runs it has started another or will; its pid is another's.
 
 
-def _state(pid: int) -> str:
+def _why(pid: int) -> str:
     try:
-        return psutil.Process(pid).status()
-    except psutil.NoSuchProcess:
-        return psutil.STATUS_DEAD
+        held_still = psutil.Process(pid).status() == psutil.STATUS_STOPPED
+    except psutil.Error:
+        held_still = False
+    return "it is held still (stopped by a signal)" if held_still else "it is cut off or hangs"
 
 
 def _scheduler(connection: Connection) -> Check:

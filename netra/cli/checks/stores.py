@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterator
 from typing import Any
 from urllib.parse import urlsplit
 
 from netra.cli.checks.check import Check, Subject
+from netra.embedded import given, runfile
 from netra.errors import StoreUnavailable
 from netra.store import clickhouse_http, clickhouse_migrations, operating, revisions
 from netra.store import postgres as postgres_store
@@ -34,7 +36,8 @@ def postgres(on: Subject) -> Iterator[Check]:
         version = value("SHOW server_version")
         yield Check(name="postgres", state="ok", found=f"PostgreSQL {version}, password accepted")
         has_table = value("SELECT to_regclass('alembic_version') IS NOT NULL")
-        yield _revision(value("SELECT version_num FROM alembic_version") if has_table else None)
+        current = value("SELECT version_num FROM alembic_version") if has_table else None
+        yield _revision(current, on)
         durable = value("SHOW fsync") == "on" and value("SHOW synchronous_commit") != "off"
         yield Check(
             name="postgres durability",
@@ -73,16 +76,27 @@ def _not_given(name: str, variable: str) -> Check:
     return Check(name=name, state="skip", found=found)
 
 
-def _revision(current: str | None) -> Check:
+def _migrate(on: Subject) -> str:
+    """What brings the schema to the newest: a stack here knows its stores' passwords by itself."""
+    if not on.running:
+        return "python -m netra.store.migrate"
+    home = shlex.quote(str(on.home.path))
+    again = f"netra down --home {home} && netra up --detach --home {home}"
+    stores = runfile.read(on.home).given
+    variables = " and ".join(given.VARIABLES[store] for store in stores)
+    return f"{again}, with {variables} set as before" if variables else again
+
+
+def _revision(current: str | None, on: Subject) -> Check:
     name, known = "postgres migrations", revisions.known()
     if current == known[-1]:
         return Check(name=name, state="ok", found=f"at the newest, {current}")
     if current is None:
-        found, mend = "the database has no schema yet", "python -m netra.store.migrate"
+        found, mend = "the database has no schema yet", _migrate(on)
     elif current in known:
         missing = known[known.index(current) + 1 :]
         found = f"at {current}; missing: {', '.join(missing)}"
-        mend = "back up, then: python -m netra.store.migrate"
+        mend = f"back up, then: {_migrate(on)}"
     else:
         found = f"at {current}, which this version of Netra does not know (its newest: {known[-1]})"
         mend = (
@@ -165,7 +179,7 @@ def clickhouse(on: Subject) -> Iterator[Check]:
         name="clickhouse migrations",
         state="fail" if missing else "warn" if unknown else "ok",
         found=found,
-        mend="python -m netra.store.migrate"
+        mend=_migrate(on)
         if missing
         else "an older version runs on a newer schema: roll it forward when you can"
         if unknown
