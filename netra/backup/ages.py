@@ -31,9 +31,17 @@ class Ages:
         for store in manifest.STORES:
             newest = {"full": 0.0}
             for name in destination.names(store):
-                if name.endswith(f"/{manifest.NAME}"):
-                    at, kind = manifest.read_id(name.split("/")[-2])
+                if manifest.is_name(name) and (read := _read_id(name.split("/")[1])):
+                    at, kind = read
                     newest[kind] = max(at.timestamp(), newest.get(kind, 0.0))
             for kind, at in newest.items():
                 BACKUP_AT.labels(store, kind).set(at)
         self._listed = time.monotonic()
+
+
+def _read_id(id: str) -> tuple[datetime, str] | None:
+    """As `manifest.read_id`; None of a folder that no backup named."""
+    try:
+        return manifest.read_id(id)
+    except ValueError:
+        return None

@@ -8,20 +8,11 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
 
 from netra.backup import manifest as manifests
+from netra.backup import rows, wal
 from netra.backup.destination import Destination
 from netra.backup.manifest import Manifest
-
-
-class Named(Protocol):
-    """A file that is kept under a name that says its hash."""
-
-    @property
-    def name(self) -> str: ...
-    @property
-    def sha256(self) -> str: ...
 
 
 @dataclass
@@ -41,8 +32,15 @@ class Hashes:
                 manifests.fetch_file(self.destination, backup, file, target)
                 self._count(target)
 
-    def of_kept(self, kept: Iterable[Named]) -> None:
-        """The same of files of the log and of rows."""
+    def of_log(self, kept: Iterable[wal.Kept]) -> None:
+        """The same of files of the log; of one that was replaced since, of what replaced it."""
+        target = self.folder / "compared"
+        for one in kept:
+            wal.fetch_kept(self.destination, one, target)
+            self._count(target)
+
+    def of_rows(self, kept: Iterable[rows.Kept]) -> None:
+        """The same of files of rows."""
         target = self.folder / "compared"
         for one in kept:
             manifests.fetch_kept(self.destination, one.name, one.sha256, target)

@@ -71,6 +71,12 @@ def read_id(id: str) -> tuple[datetime, str]:
     return datetime.strptime(moment[:15], "%Y%m%dT%H%M%S").replace(tzinfo=UTC), kind
 
 
+def is_name(name: str) -> bool:
+    """Whether a file of this name is the manifest of a backup: `STORE/ID/manifest.json`."""
+    parts = name.split("/")
+    return len(parts) == 3 and parts[2] == NAME
+
+
 def described(name: str, file: Path) -> File:
     return File(name=name, size_bytes=file.stat().st_size, sha256=sha256(file))
 
@@ -108,9 +114,9 @@ def listed(destination: Destination, store: str, *, strict: bool = False) -> lis
     """
     found: list[Manifest] = []
     for name in destination.names(store):
-        if name.endswith(f"/{NAME}"):
+        if is_name(name):
             try:
-                found.append(read(destination, store, name.split("/")[-2]))
+                found.append(read(destination, store, name.split("/")[1]))
             except BackupDamaged as e:
                 if strict:
                     raise

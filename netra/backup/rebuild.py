@@ -51,7 +51,7 @@ def check(settings: Settings, destination: Destination, chosen: Manifest | None)
         since = chosen.began_at - 2 * rows.OVERLAP if chosen else None
         for table in rows.tables():
             kept = rows.listed(destination, table)
-            compared.of_kept(k for k in kept if since is None or k.at >= since)
+            compared.of_rows(k for k in kept if since is None or k.at >= since)
 
 
 def restore(

@@ -123,7 +123,7 @@ def check(
     _before_the_hole(destination, chosen, until, known, folder, where)
     compared = Hashes(destination, folder)
     compared.of_backups(manifests.chain(destination, chosen))
-    compared.of_kept((*known.histories, *known.segments))
+    compared.of_log((*known.histories, *known.segments))
 
 
 def choose(destination: Destination, until: datetime | None, id: str | None = None) -> Manifest:

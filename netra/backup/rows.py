@@ -5,11 +5,14 @@ them, and PostgreSQL says who is done: so what became visible since the last loo
 one file an ingest, and one for all tables that stages wrote meanwhile.
 
     rows/TABLE/SINCE~INGEST~ROWS~SHA256.native.gz
+
+What is named otherwise is none of it, and is passed over.
 """
 
 from __future__ import annotations
 
 import gzip
+import re
 import shutil
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
@@ -19,6 +22,7 @@ from typing import TYPE_CHECKING, BinaryIO, LiteralString, cast
 from uuid import UUID
 
 from netra.backup import manifest as manifests
+from netra.backup import strays
 from netra.backup.destination import Destination
 from netra.ids import new_id
 from netra.store import clickhouse, series
@@ -32,6 +36,10 @@ if TYPE_CHECKING:
 #: A transaction may have begun so long before it became visible.
 OVERLAP = timedelta(minutes=2)
 _FOLDER = "rows"
+_NAME = re.compile(
+    r"(?P<at>\d{8}T\d{12})~(?P<writer>[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12})~(?P<rows>\d+)"
+    r"~(?P<sha256>[0-9a-f]+)\.native\.gz"
+)
 #: Stages whose tables go into one file.
 _STAGES = 500
 
@@ -131,7 +139,13 @@ def send_results(
 
 def listed(destination: Destination, table: str) -> list[Kept]:
     """What is kept of a table, oldest first."""
-    return [_kept(table, name) for name in destination.names(f"{_FOLDER}/{table}")]
+    found: list[Kept] = []
+    for name in destination.names(f"{_FOLDER}/{table}"):
+        if kept := _kept(table, name):
+            found.append(kept)
+        else:
+            strays.tell(destination, name)
+    return found
 
 
 def tables() -> Iterator[str]:
@@ -198,14 +212,20 @@ def _send(
     return rows
 
 
-def _kept(table: str, name: str) -> Kept:
-    moment, writer, rows, hash_ = name.rpartition("/")[2].removesuffix(".native.gz").split("~")
+def _kept(table: str, name: str) -> Kept | None:
+    """None if it is not the name of such a file."""
+    if name.count("/") != 2 or not (read := _NAME.fullmatch(name.rpartition("/")[2])):
+        return None
+    try:
+        at = datetime.strptime(read["at"], "%Y%m%dT%H%M%S%f").replace(tzinfo=UTC)
+    except ValueError:
+        return None
     return Kept(
         table=table,
-        at=datetime.strptime(moment, "%Y%m%dT%H%M%S%f").replace(tzinfo=UTC),
-        writer=UUID(writer),
-        rows=int(rows),
-        sha256=hash_,
+        at=at,
+        writer=UUID(read["writer"]),
+        rows=int(read["rows"]),
+        sha256=read["sha256"],
         name=name,
     )
 

@@ -62,9 +62,9 @@ def hashes(settings: Settings, destination: Destination) -> Checked:
                 manifest.chain(destination, found)
                 compared.of_backups([found])
                 n += 1
-        compared.of_kept(_logged(destination))
+        compared.of_log(_logged(destination))
         for table in rows.tables():
-            compared.of_kept(rows.listed(destination, table))
+            compared.of_rows(rows.listed(destination, table))
     holes, broken = _holes(destination)
     return Checked(
         backups=n,
@@ -92,8 +92,8 @@ def _holes(destination: Destination) -> tuple[tuple[str, ...], bool]:
 
 
 def _logged(destination: Destination) -> list[wal.Kept]:
-    systems = {name.split("/")[1] for name in destination.names("wal")}
-    return [kept for system in sorted(systems) for kept in wal.listed(destination, system)]
+    systems = sorted(wal.systems(destination))
+    return [kept for system in systems for kept in wal.listed(destination, system)]
 
 
 def restored(settings: Settings, destination: Destination) -> Verified:

@@ -5,11 +5,13 @@
     wal/SYSTEM/position.json                  how far all that is kept reaches, written last
 
 The hash in the name is that of the file as it is kept: a file and its description are one write.
+What is named otherwise is none of it, and is passed over.
 """
 
 from __future__ import annotations
 
 import gzip
+import re
 import shutil
 from dataclasses import dataclass
 from datetime import datetime
@@ -18,13 +20,18 @@ from pathlib import Path
 import msgspec
 
 from netra.backup import manifest as manifests
-from netra.backup import timeline
+from netra.backup import strays, timeline
 from netra.backup.destination import Destination
+from netra.backup.errors import BackupDamaged
 from netra.backup.manifest import Manifest
 from netra.backup.timeline import Line
 from netra.errors import NotFound
 
 _POSITION = "position.json"
+_NAME = re.compile(
+    r"(?P<segment>[0-9A-F]{24}|[0-9A-F]{8}\.history)(\.(?P<until>[0-9A-F]{16})\.partial)?"
+    r"~(?P<sha256>[0-9a-f]+)\.gz"
+)
 
 
 class Position(msgspec.Struct, frozen=True, kw_only=True):
@@ -32,6 +39,25 @@ class Position(msgspec.Struct, frozen=True, kw_only=True):
 
     at: datetime
     lsn: str
+    #: The server's; 0: an earlier version of Netra did not write it.
+    timeline: int = 0
+    #: Who wrote it; None: an earlier version of Netra.
+    by: Writer | None = None
+
+
+class Writer(msgspec.Struct, frozen=True, kw_only=True):
+    """A follower that has written a position."""
+
+    #: The machine's name, and what tells one start of it from another.
+    host: str
+    boot: str
+    pid: int
+    #: By its own clock.
+    at: datetime
+    #: It writes this often, seconds, unless much is to be sent.
+    every_s: float
+    #: It was told to stop, and writes no more.
+    over: bool = False
 
 
 @dataclass(frozen=True, kw_only=True, order=True)
@@ -48,6 +74,10 @@ class Kept:
     @property
     def whole(self) -> bool:
         return self.until == "~"
+
+    @property
+    def timeline(self) -> int:
+        return int(self.segment[:8], 16)
 
     @property
     def number(self) -> int | None:
@@ -101,16 +131,27 @@ def _pack(file: Path, packed: Path) -> None:
 
 def listed(destination: Destination, system: str) -> list[Kept]:
     """What is kept, in the order of the log; of a segment, what was sent last at the end."""
-    found = (_kept(name) for name in destination.names(folder(system)) if name.endswith(".gz"))
+    found: list[Kept] = []
+    for name in destination.names(folder(system)):
+        if kept := _kept(name):
+            found.append(kept)
+        elif name != f"{folder(system)}/{_POSITION}":
+            strays.tell(destination, name)
     return sorted(found)
 
 
-def _kept(name: str) -> Kept:
-    label, _, rest = name.rpartition("/")[2].partition("~")
-    segment, until = label, "~"
-    if label.endswith(".partial"):
-        segment, until, _ = label.split(".")
-    return Kept(segment=segment, until=until, sha256=rest.removesuffix(".gz"), name=name)
+def systems(destination: Destination) -> set[str]:
+    """The system identifiers of which log is kept."""
+    parts = (name.split("/") for name in destination.names("wal"))
+    return {p[1] for p in parts if len(p) == 3 and p[1].isdigit()}
+
+
+def _kept(name: str) -> Kept | None:
+    """None if it is not the name of such a file."""
+    if name.count("/") != 2 or not (read := _NAME.fullmatch(name.rpartition("/")[2])):
+        return None
+    until = read["until"] or "~"
+    return Kept(segment=read["segment"], until=until, sha256=read["sha256"], name=name)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -145,8 +186,21 @@ def reach(destination: Destination, backup: Manifest, found: list[Kept] | None =
     Raises:
         BackupDamaged: a timeline's history is not the one that was written.
     """
-    system, begins = backup.position["system"], int(backup.position["timeline"])
-    found = listed(destination, system) if found is None else found
+    system = backup.position["system"]
+    said = position(destination, system)
+    known = _reach(
+        destination, backup, listed(destination, system) if found is None else found, said
+    )
+    if known.hole is None:
+        return known
+    # It may have been sent, or have been replaced, since that was listed or while it was.
+    return _reach(destination, backup, listed(destination, system), said)
+
+
+def _reach(
+    destination: Destination, backup: Manifest, found: list[Kept], said: Position | None
+) -> Reach:
+    begins = int(backup.position["timeline"])
     lines = _lines(destination, found, begins)
     line = next(one for one in lines if one.has(begins, backup.position["end"]))
     last = {k.number: k for k in found if k.number is not None and k.segment == line.name(k.number)}
@@ -159,22 +213,20 @@ def reach(destination: Destination, backup: Manifest, found: list[Kept] | None =
         line=line,
         segments=tuple(last[n] for n in range(first, end) if n in last),
         histories=tuple(k for k in found if k.number is None),
-        hole=_hole(destination, system, line, last, end, newest=line == lines[0]),
+        hole=_hole(line, last, end, said if _is_of(said, line, lines) else None),
     )
 
 
-def _hole(
-    destination: Destination,
-    system: str,
-    line: Line,
-    last: dict[int, Kept],
-    end: int,
-    *,
-    newest: bool,
-) -> Hole | None:
+def _is_of(said: Position | None, line: Line, lines: list[Line]) -> bool:
+    """Whether a position is one of this line; of an earlier Netra's it is that of the newest."""
+    if said is None or not said.timeline:
+        return line == lines[0]
+    return said.timeline == line.timeline
+
+
+def _hole(line: Line, last: dict[int, Kept], end: int, said: Position | None) -> Hole | None:
     if behind := [n for n in last if n > end]:
         return Hole(missing=line.name(end), behind=line.name(min(behind)))
-    said = position(destination, system) if newest else None
     # Of a segment that has just begun nothing need be there yet.
     if said is not None and timeline.value(said.lsn) > end * timeline.SEGMENT_BYTES:
         return Hole(missing=line.name(end), behind=None)
@@ -182,13 +234,17 @@ def _hole(
 
 
 def _lines(destination: Destination, found: list[Kept], begins: int) -> list[Line]:
-    """The lines that are known, newest first; the last is that of the timeline `begins` alone."""
+    """The lines of which there is log, newest first, and that of the timeline `begins`.
+
+    A timeline's history is kept when its server first shows itself, and log of it may come later:
+    until then what the line before it wrote is what there is.
+    """
     lines: list[Line] = []
+    written = {k.timeline for k in found if k.number is not None} | {begins}
     for kept in found:
-        if kept.number is None:
+        if kept.number is None and kept.timeline in written:
             packed = manifests.read_kept(destination, kept.name, kept.sha256)
-            number = int(kept.segment.removesuffix(".history"), 16)
-            lines.append(timeline.line(number, gzip.decompress(packed).decode()))
+            lines.append(timeline.line(kept.timeline, gzip.decompress(packed).decode()))
     if all(one.timeline != begins for one in lines):
         lines.append(timeline.line(begins))
     return sorted(lines, key=lambda one: one.timeline, reverse=True)
@@ -228,10 +284,33 @@ def fetch(destination: Destination, known: Reach, into: Path) -> None:
         unpack(destination, kept, into)
 
 
+def fetch_kept(destination: Destination, kept: Kept, target: Path) -> None:
+    """Fetches a file, or what has taken its place since it was listed: it holds all of it.
+
+    Raises:
+        BackupDamaged: it is missing, or not the one that was written.
+    """
+    while True:
+        try:
+            return manifests.fetch_kept(destination, kept.name, kept.sha256, target)
+        except NotFound as e:
+            # The follower deletes a piece once it has sent a longer one of the same segment.
+            newer = None if kept.whole else _replaced(destination, kept)
+            if newer is None:
+                raise BackupDamaged(f"{destination.url}/{kept.name} is missing") from e
+            kept = newer
+
+
+def _replaced(destination: Destination, gone: Kept) -> Kept | None:
+    found = listed(destination, gone.name.split("/")[1])
+    later = [k for k in found if k.segment == gone.segment and k.until > gone.until]
+    return later[-1] if later else None
+
+
 def unpack(destination: Destination, kept: Kept, into: Path) -> Path:
     """Copies one file into `into`, unpacked. Raises BackupDamaged as `fetch` does."""
     packed, plain = into / f"{kept.segment}.gz", into / kept.segment
-    manifests.fetch_kept(destination, kept.name, kept.sha256, packed)
+    fetch_kept(destination, kept, packed)
     with gzip.open(packed) as source, plain.open("wb") as unpacked:
         shutil.copyfileobj(source, unpacked, 1 << 20)
     packed.unlink()
