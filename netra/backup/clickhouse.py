@@ -21,6 +21,7 @@ from netra.backup import room
 from netra.backup.destination import Destination
 from netra.backup.errors import BackupFailed
 from netra.backup.manifest import Manifest
+from netra.backup.owner import Owner
 from netra.backup.scratch import held, is_left, scratch
 from netra.errors import SettingsError
 from netra.settings import Settings
@@ -38,8 +39,10 @@ _KEPT_LIST = "files.xml"
 TABLES = (*(table.name for table in tables.ALL), series.TABLE)
 
 
-def take(settings: Settings, destination: Destination, kind: str) -> Manifest:
+def take(settings: Settings, destination: Destination, kind: str, owner: Owner | None) -> Manifest:
     """Makes a backup of `kind` and returns its manifest, once it is kept.
+
+    `owner` is the PostgreSQL that it belongs to, as far as that is known.
 
     Raises:
         BackupFailed: it could not be made; nothing will take what is left of it for a backup.
@@ -66,7 +69,8 @@ def take(settings: Settings, destination: Destination, kind: str) -> Manifest:
                 netra=__version__,
                 server=str(client.command("SELECT version()")),
                 schema=str(client.command("SELECT max(version) FROM schema_migrations")),
-                position={"database": clickhouse.database_of(settings.clickhouse)},
+                position={"database": clickhouse.database_of(settings.clickhouse)}
+                | (owner.position if owner else {}),
                 rows={name: (before[name], rows) for name, rows in after.items()},
                 files=tuple(manifests.described(path.name, path) for path in made),
             )

@@ -17,6 +17,12 @@ class BackupDamaged(NetraError):
     slug = "backup-damaged"
 
 
+class NotOurs(NetraError):
+    """The destination holds the backups of another installation, or of another line of this one."""
+
+    slug = "not-our-backups"
+
+
 class RestoreRefused(NetraError):
     """The restore would lose something, or cannot give what was asked for."""
 

@@ -8,15 +8,17 @@ every row that PostgreSQL called visible by then.
 from __future__ import annotations
 
 import logging
+import os
 import shutil
 import threading
 import time
 from collections.abc import Callable
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 from uuid import UUID
 
+import msgspec
 import psycopg
 
 from netra.backup import clickhouse as clickhouse_backups
@@ -24,10 +26,12 @@ from netra.backup import manifest as manifests
 from netra.backup import postgres as postgres_backups
 from netra.backup import rows, slot, timeline, wal
 from netra.backup.ages import Ages
+from netra.backup.claim import Claim
 from netra.backup.destination import Destination
 from netra.backup.errors import BackupFailed
 from netra.backup.receiver import Receiver
 from netra.backup.scratch import scratch
+from netra.backup.standing import Standing
 from netra.backup.timeline import Line
 from netra.errors import Conflict, NetraError, StoreUnavailable
 from netra.settings import Settings
@@ -48,6 +52,10 @@ _TRIES = 3
 _LOCK = "netra-backup-follow"
 
 
+class Elsewhere(Conflict):
+    """Another process does this work."""
+
+
 class Follower:
     """Sends the log and new rows to the destination until it is told to stop."""
 
@@ -56,17 +64,24 @@ class Follower:
         settings: Settings,
         destination: Destination,
         beat: Callable[[], None] = lambda: None,
+        tell: Callable[[Standing], None] = lambda _: None,
     ) -> None:
         """
         Args:
             beat: a sign of life, given at each look and after each file of rows.
+            tell: is told after each look how this follower stands.
         """
         self.settings = settings
         self.destination = destination
         self.beat = beat
+        self.tell = tell
         self.stop = threading.Event()
         #: How often everything was sent.
         self.looks = 0
+        self._claim = Claim(settings, destination)
+        self._standing = Standing(
+            pid=os.getpid(), destination=destination.url, every_s=settings.backup.follow_s
+        )
         self._since: datetime | None = None
         self._results: set[tuple[UUID, int]] = set()
         self._sent: set[str] = set()
@@ -74,10 +89,13 @@ class Follower:
         self._refused = 0
         self._ages = Ages()
 
-    def run(self) -> None:
+    def run(self) -> bool:
         """Blocks until `stop` is set, then sends what is new once more.
 
         A store that is away is waited for, and so is another follower of the same database.
+
+        Returns:
+            Whether what was new at the end was sent, by this follower or the one it waited for.
         """
         with scratch(self.settings) as folder:
             spool = folder / "wal"
@@ -85,16 +103,46 @@ class Follower:
             receiver = Receiver(self.settings, spool)
             self.beat()
             try:
+                sent = True
                 while not self.stop.is_set():
                     began = time.monotonic()
-                    try:
-                        self._connected(receiver, folder)
-                    except (NetraError, psycopg.Error, OSError) as e:
-                        log.error("what is new could not be sent, trying again: %s", e)
+                    sent = self._is_sent(receiver, folder)
                     self.beat()
                     self.stop.wait(max(1.0, self.settings.backup.follow_s - _since(began)))
+                if not sent and not self._is_sent(receiver, folder):
+                    now = datetime.now(UTC)
+                    log.error(
+                        "told to stop, and what is new was NOT sent: %s. The server keeps its log"
+                        " for the next follower (up to max_slot_wal_keep_size): start one before"
+                        " this server is given up",
+                        self._standing.words(now),
+                    )
+                    return False
+                return True
             finally:
                 receiver.stop()
+
+    def _is_sent(self, receiver: Receiver, folder: Path) -> bool:
+        """Follows until `stop` is set or something fails; whether all that was new is sent."""
+        try:
+            self._connected(receiver, folder)
+        except Elsewhere as e:
+            log.warning("%s", e)
+        except (NetraError, psycopg.Error, OSError) as e:
+            log.error("what is new could not be sent, trying again: %s", e)
+            self._stands(failing=str(e))
+            return False
+        return True
+
+    def _stands(self, *, failing: str = "", reached: datetime | None = None) -> None:
+        before = self._standing
+        self._standing = msgspec.structs.replace(
+            before,
+            reached=reached or before.reached,
+            failing_since=(before.failing_since or datetime.now(UTC)) if failing else None,
+            why=failing,
+        )
+        self.tell(self._standing)
 
     def _connected(self, receiver: Receiver, folder: Path) -> None:
         with postgres.connect(self.settings.database, "backup") as pg:
@@ -114,20 +162,21 @@ class Follower:
         self, pg: postgres.Connection, client: Client, receiver: Receiver, folder: Path
     ) -> None:
         """Sends what is new, then notes how far all that is kept reaches."""
+        system = self._claim.hold(pg, folder).system
         row = pg.execute(
-            "SELECT clock_timestamp() AS now, pg_current_wal_insert_lsn()::text AS lsn,"
-            " (SELECT system_identifier::text FROM pg_control_system()) AS system"
+            "SELECT clock_timestamp() AS now, pg_current_wal_insert_lsn()::text AS lsn"
         ).fetchone()
         assert row is not None
-        if not self.looks and (last := wal.position(self.destination, row["system"])):
+        if not self.looks and (last := wal.position(self.destination, system)):
             self._ages.reached(last.at)
+            self._standing = msgspec.structs.replace(self._standing, reached=last.at)
         self._send_rows(pg, client, folder, row["now"])
         if row["lsn"] != self._last_lsn:
-            self._last_lsn = self._send_log(pg, receiver, folder, row["system"])
-        position = wal.Position(at=row["now"], lsn=self._last_lsn)
-        wal.reached(self.destination, row["system"], position)
+            self._last_lsn = self._send_log(pg, receiver, folder, system)
+        self._claim.note(row["now"], self._last_lsn, over=self.stop.is_set())
         self._ages.reached(row["now"])
         self._ages.backups(self.destination)
+        self._stands(reached=row["now"])
         self.looks += 1
 
     def _send_rows(
@@ -261,9 +310,9 @@ def _since(began: float) -> float:
 
 
 def _alone(pg: postgres.Connection) -> None:
-    """Takes the database's lock, for as long as the connection lives. Raises Conflict."""
+    """Takes the database's lock, for as long as the connection lives. Raises Elsewhere."""
     row = pg.execute(
         "SELECT pg_try_advisory_lock(hashtextextended(%s, 0)) AS ok", [_LOCK]
     ).fetchone()
     if not (row and row["ok"]):
-        raise Conflict("another netra backup follow follows this database; run one of it")
+        raise Elsewhere("another netra backup follow follows this database; run one of it")

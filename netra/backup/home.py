@@ -83,7 +83,8 @@ def restore(
         account=account,
     )
     begun = recovery.choose(destination, until, backup)
-    rows_of = rebuild.choose(destination, until, clickhouse_backup)
+    system = begun.position["system"]
+    rows_of = rebuild.choose(destination, until, clickhouse_backup, system=system)
     with _to_itself(home):
         again = unfinished.found(home) is not None
         if not again and not replace:

@@ -17,10 +17,12 @@ from psycopg import sql
 
 from netra import __version__
 from netra.backup import manifest as manifests
+from netra.backup import owner as owners
 from netra.backup import programs
 from netra.backup.destination import Destination
 from netra.backup.errors import BackupFailed
 from netra.backup.manifest import Manifest
+from netra.backup.owner import Owner
 from netra.backup.scratch import scratch
 from netra.settings import Settings
 from netra.store import postgres
@@ -36,8 +38,14 @@ GROWING = (
 )
 
 
-def take(settings: Settings, destination: Destination, kind: str) -> Manifest:
+#: What the server says, in part, of a base that nothing can be built on.
+_NO_BASE = ("found in manifest", "manifest requires WAL", "WAL summaries are required")
+
+
+def take(settings: Settings, destination: Destination, kind: str, owner: Owner) -> Manifest:
     """Makes a backup of `kind` and returns its manifest, once it is kept.
+
+    `owner` is the server, which may keep backups there (`owner.admitted`).
 
     Raises:
         BackupFailed: it could not be made; nothing will take what is left of it for a backup.
@@ -51,11 +59,17 @@ def take(settings: Settings, destination: Destination, kind: str) -> Manifest:
         before = _seen(connection)
         incremental: list[str] = []
         if base is not None:
-            _same_server(base, before)
+            _refuse_if_no_base(base, owner)
             destination.fetch(f"{base.folder}/{SERVER_MANIFEST}", folder / "base_manifest")
             incremental = [f"--incremental={folder / 'base_manifest'}"]
         made = folder / "made"
-        _copy(settings, made, [f"--label=netra {kind}", *incremental])
+        owners.claim(destination, owner, folder)
+        try:
+            _copy(settings, made, [f"--label=netra {kind}", *incremental])
+        except BackupFailed as e:
+            if base is not None and any(words in e.detail for words in _NO_BASE):
+                raise BackupFailed(f"{_nothing_on(base)} ({e.detail})") from e
+            raise
         after = _seen(connection)
         id = manifests.new_id(after["now"], kind)
         files = [manifests.described(path.name, path) for path in sorted(made.iterdir())]
@@ -126,12 +140,20 @@ def count(connection: Connection) -> dict[str, int]:
     return dict(row)
 
 
-def _same_server(base: Manifest, now: dict[str, Any]) -> None:
-    if base.position["system"] != now["system"]:
+def _refuse_if_no_base(base: Manifest, owner: Owner) -> None:
+    made = int(base.position["timeline"])
+    if not owner.line.has(made, base.position["end"]):
         raise BackupFailed(
-            f"the last full backup, {base.id}, is of another PostgreSQL cluster"
-            f" ({base.position['system']}, this is {now['system']}): take a full one of this"
+            f"{_nothing_on(base)}: it was made on timeline {made} up to {base.position['end']}, and"
+            f" this server (timeline {owner.timeline}) was restored to a moment before that"
         )
+
+
+def _nothing_on(base: Manifest) -> str:
+    return (
+        f"no incremental backup of this server can be built on the last full one, {base.id}; take a"
+        " full one: netra backup take postgres"
+    )
 
 
 def _range(server_manifest: Path) -> dict[str, str]:

@@ -65,7 +65,7 @@ def restore(
     """Restores ClickHouse, which must be empty, to what PostgreSQL (restored already) knows.
 
     What it needs is compared with its hashes before anything is written, unless it was already
-    (`checked`).
+    (`checked`, and chosen: no `backup` is then none).
 
     Raises:
         RestoreRefused: there are rows already.
@@ -75,7 +75,7 @@ def restore(
     client = clickhouse.connect(settings.clickhouse)
     try:
         _refuse_if_used(client)
-        chosen = backup or choose(destination, until)
+        chosen = backup if backup or checked else choose(destination, until)
         if not checked:
             check(settings, destination, chosen)
         _drop_tables(client)
@@ -117,15 +117,22 @@ def _drop_tables(client: Client) -> None:
 
 
 def choose(
-    destination: Destination, until: datetime | None, id: str | None = None
+    destination: Destination,
+    until: datetime | None,
+    id: str | None = None,
+    *,
+    system: str | None = None,
 ) -> Manifest | None:
     """The backup of this id, else the last that was complete then; else the first after it.
 
     That has what was there before, but for what was deleted since. None if there is none at all.
+    One that is known to belong to another PostgreSQL than `system` is not chosen.
     """
     if id is not None:
         return manifests.named(destination, backups.STORE, id)
     found = manifests.listed(destination, backups.STORE)
+    if system is not None:
+        found = [m for m in found if m.position.get("system", system) == system]
     before = [m for m in found if until is None or m.ended_at <= until]
     return before[-1] if before else (found[0] if found else None)
 

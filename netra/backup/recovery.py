@@ -131,7 +131,8 @@ def choose(destination: Destination, until: datetime | None, id: str | None = No
 
     Raises:
         NotFound: there is none of this id.
-        RestoreRefused: there is none of then, or the one that is named was complete later.
+        RestoreRefused: there is none of then, or the one that is named was complete later; or none
+            is named, and they are of several installations.
     """
     if id is not None:
         named = manifests.named(destination, postgres.STORE, id)
@@ -141,6 +142,13 @@ def choose(destination: Destination, until: datetime | None, id: str | None = No
             )
         return named
     found = manifests.listed(destination, postgres.STORE)
+    systems = sorted({m.position["system"] for m in found})
+    if len(systems) > 1:
+        raise RestoreRefused(
+            f"{destination.url} holds backups of several installations (PostgreSQL's system"
+            f" identifiers {', '.join(systems)}): name one with --backup; netra backup list says"
+            " whose each is"
+        )
     chosen = postgres.newest_before(found, until)
     if chosen is None:
         first = f"the first was complete at {found[0].ended_at}" if found else "there is none"

@@ -19,6 +19,7 @@ from netra.backup import manifest as manifests
 from netra.backup.destination import Destination
 from netra.backup.errors import BackupFailed
 from netra.backup.manifest import Manifest
+from netra.backup.owner import Owner
 from netra.backup.scratch import scratch
 from netra.errors import StoreUnavailable
 from netra.settings import Redis, Settings
@@ -30,8 +31,10 @@ _PATIENCE_S = 60.0
 _MAGIC = (b"REDIS", b"VALKEY")
 
 
-def take(settings: Settings, destination: Destination) -> Manifest:
+def take(settings: Settings, destination: Destination, owner: Owner | None) -> Manifest:
     """Makes a backup and returns its manifest, once it is kept.
+
+    `owner` is the PostgreSQL that it belongs to, as far as that is known.
 
     Raises:
         BackupFailed: the server gave none (managed services do not allow it: use their own).
@@ -60,7 +63,7 @@ def take(settings: Settings, destination: Destination) -> Manifest:
         netra=__version__,
         server=server,
         schema="",
-        position={},
+        position=owner.position if owner else {},
         rows={"keys": (keys_before, keys_after)},
         files=(described,),
     )

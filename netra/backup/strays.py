@@ -1,7 +1,7 @@
-"""Files below a destination that no backup wrote: a copying tool's leftovers, an operator's notes.
+"""Files below a destination that no backup wrote: a copying tool's leftovers, somebody's notes.
 
-They are passed over wherever backups are read, and named: one of them may be a file of a backup that
-somebody gave another name. Nothing deletes them but whoever put them there.
+They are passed over wherever the log and rows are read, and named: one of them may be a file that
+was kept and got another name. Whoever put them there removes them.
 """
 
 from __future__ import annotations

@@ -63,11 +63,17 @@ def current(settings: Settings, connection: Connection) -> Line:
         row = connection.execute("SELECT pg_walfile_name(pg_current_wal_lsn()) AS name").fetchone()
     assert row is not None
     timeline = int(row["name"][:8], 16)
-    return line(timeline, _history(settings, timeline) if timeline > 1 else "")
+    return line(timeline, history(settings, timeline) if timeline > 1 else "")
 
 
-def _history(settings: Settings, timeline: int) -> str:
-    """Asks for the history of a timeline over the replication protocol."""
+def history(settings: Settings, timeline: int) -> str:
+    """Asks for the history of a timeline, a later one than the first, as PostgreSQL writes it.
+
+    It is told over the replication protocol alone.
+
+    Raises:
+        StoreUnavailable: PostgreSQL does not answer, or the role may not ask.
+    """
     where = make_conninfo(
         postgres.dsn(settings.database), replication="true", connect_timeout=10, dbname=None
     )

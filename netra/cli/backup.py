@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 import click
+from msgspec.structs import replace
 
 from netra import settings as configuration
 from netra.cli import output
@@ -135,16 +136,17 @@ def take(
 
     Whatever fails makes the command fail, and leaves no manifest: what it left is no backup.
     """
-    from netra.backup import clickhouse, postgres, redis, scratch
+    from netra.backup import clickhouse, owner, postgres, redis, scratch
     from netra.backup.sweep import sweep
 
     chosen = list(_URLS) if store == "all" else [store]
     reached = _running(settings, home, chosen)
     kind = "incremental" if incremental else "full"
+    whose = owner.admitted(reached, destination, history="postgres" in chosen)
     takers: dict[str, Callable[[], Manifest]] = {
-        "postgres": lambda: postgres.take(reached, destination, kind),
-        "clickhouse": lambda: clickhouse.take(reached, destination, kind),
-        "redis": lambda: redis.take(reached, destination),
+        "postgres": lambda: postgres.take(reached, destination, kind, owner.known(whose)),
+        "clickhouse": lambda: clickhouse.take(reached, destination, kind, whose),
+        "redis": lambda: redis.take(reached, destination, whose),
     }
     scratch.sweep(settings)
     sweep(destination)
@@ -165,26 +167,34 @@ def take(
 @_create
 @_with_destination
 def follow(settings: Settings, destination: Destination, home: homes.Home) -> None:
-    """Keep sending PostgreSQL's log and new rows of ClickHouse, until told to stop."""
+    """Keep sending PostgreSQL's log and new rows of ClickHouse, until told to stop.
+
+    Exit code 1: what was new at the end could not be sent.
+    """
     from netra import metrics_server
-    from netra.backup import scratch
+    from netra.backup import scratch, standing
     from netra.backup.follow import Follower
-    from netra.backup.sweep import sweep
     from netra.heartbeat import Heartbeat
     from netra.logging import configure
 
     configure("backup", settings.logging)
-    beat = Heartbeat(settings.health, "backup").beat
-    follower = Follower(_running(settings, home, _COMPARED), destination, beat)
+    folder, name = standing.place(settings, home)
+    follower = Follower(
+        _running(settings, home, _COMPARED),
+        destination,
+        Heartbeat(replace(settings.health, folder=str(folder)), name).beat,
+        lambda now: standing.write(folder, name, now),
+    )
     scratch.sweep(settings)
-    sweep(destination)
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: follower.stop.set())
     end = metrics_server.start(settings.metrics)
     try:
-        follower.run()
+        sent = follower.run()
     finally:
         end()
+    if not sent:
+        click.get_current_context().exit(_LOST)
 
 
 @backup.command("list")
@@ -376,11 +386,22 @@ def prune(
 
 
 def _table(found: list[Manifest]) -> Any:
-    rows = output.table("store", "id", "kind", "complete at", "size", "schema", right=("size",))
-    for m in found:
+    columns = ["store", "id", "kind", "complete at", "size", "schema"]
+    # Of one server and one line of it, as it should be, nothing need be said.
+    whose = [_whose(m) for m in found]
+    several = len({w for w in whose if w}) > 1
+    rows = output.table(*columns, *(["system, timeline"] if several else []), right=("size",))
+    for m, own in zip(found, whose, strict=True):
         size = output.size(m.size_bytes)
-        rows.add_row(m.store, m.id, m.kind, output.when(m.ended_at), size, m.schema or "–")
+        cells = [m.store, m.id, m.kind, output.when(m.ended_at), size, m.schema or "–"]
+        rows.add_row(*cells, *([own or "–"] if several else []))
     return rows
+
+
+def _whose(m: Manifest) -> str:
+    """The PostgreSQL that a backup belongs to; empty if an earlier version did not write it."""
+    at = m.position
+    return f"{at['system']}, {at.get('timeline', '–')}" if "system" in at else ""
 
 
 def _words(found: Consistency) -> str:

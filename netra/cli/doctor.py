@@ -12,7 +12,7 @@ from rich.console import Group, RenderableType
 from rich.text import Text
 
 from netra.cli import output
-from netra.cli.checks import causes, clocks, machine, queue, running, stores
+from netra.cli.checks import backups, causes, clocks, machine, queue, running, stores
 from netra.cli.checks.check import Check, Examination, guarded, subject
 from netra.embedded.home import Home
 from netra.settings import Settings
@@ -30,7 +30,7 @@ EXAMINATIONS: tuple[Examination, ...] = (
     machine.gpu,
     running.processes,
     *(stores.postgres, stores.valkey, stores.clickhouse),
-    *(clocks.clocks, queue.queue),
+    *(clocks.clocks, queue.queue, backups.follower),
     *(running.api, running.flower),
 )
 _STYLES = {"ok": "green", "warn": "yellow", "fail": "bold red", "skip": "dim"}

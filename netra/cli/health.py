@@ -10,7 +10,10 @@ from typing import TYPE_CHECKING, NoReturn
 import click
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from netra.embedded.home import Home
+    from netra.heartbeat import Beat
 
 #: An API that has not answered by then hangs, seconds. Below the probes' own timeout of 3 s.
 _PATIENCE_S = 2.5
@@ -44,9 +47,35 @@ def scheduler(home: str | None) -> None:
 
 
 @health.command()
-def backup() -> None:
-    """Whether netra backup follow, which runs here, goes on: also while a store is away."""
-    _beats("backup", at_least_s=_SENDING_S)
+@click.option("--alive", is_flag=True, help="Its beat alone, whether or not it gets through.")
+@_home_option
+def backup(alive: bool, home: str | None) -> None:
+    """Whether the netra backup follow of this installation beats, and what it sends gets through.
+
+    A restart mends no store and no destination: a probe that restarts asks for --alive.
+    """
+    from datetime import UTC, datetime
+
+    from netra import heartbeat
+    from netra.backup import standing
+    from netra.settings import current
+
+    settings = current()
+    chosen = _home(home)
+    if home and chosen:
+        where, name = chosen.beats, standing.NAME
+    else:
+        where, name = standing.place(settings, chosen)
+    found = [b for b in heartbeat.beats(where, name) if b.path.name == name]
+    # Of a process that ended there is nothing to wait for.
+    left = [b for b in found if b.ended]
+    said = _judged(name, where, found, left, max(settings.health.stale_s, _SENDING_S))
+    stands, now = standing.read(where, name), datetime.now(UTC)
+    if stands and stands.pid in {b.pid for b in found} and not alive:
+        if stands.is_stuck(now):
+            _dead(stands.words(now))
+        said += f"; {stands.words(now)}"
+    click.echo(said)
 
 
 @health.command()
@@ -92,18 +121,21 @@ def everything(url: str | None, frontend_url: str | None, home: str | None) -> N
         raise SystemExit(1)
 
 
-def _beats(name: str, home: str | None = None, *, at_least_s: float = 0.0) -> None:
+def _beats(name: str, home: str | None = None) -> None:
     from netra import heartbeat
     from netra.settings import current
 
     settings = current().health
-    stale_s = max(settings.stale_s, at_least_s)
-    # The stack starts workers and schedulers, and tells them where; whatever follows backups not.
-    stack = None if name == "backup" or (settings.folder and not home) else _stack(home)
+    stack = None if settings.folder and not home else _stack(home)
     where = stack.beats if stack else heartbeat.folder(settings)
     found = heartbeat.beats(where, name)
     # Left by an earlier run: it says nothing of a process that runs now.
-    left = [b for b in found if b.age_s > stale_s and b.ended]
+    left = [b for b in found if b.age_s > settings.stale_s and b.ended]
+    click.echo(_judged(name, where, found, left, settings.stale_s))
+
+
+def _judged(name: str, where: Path, found: list[Beat], left: list[Beat], stale_s: float) -> str:
+    """That those of `found` beat that are not `left` by a process that ended; dead if not."""
     here = [b for b in found if b not in left]
     late = [b for b in here if b.age_s > stale_s]
     if late:
@@ -122,19 +154,27 @@ def _beats(name: str, home: str | None = None, *, at_least_s: float = 0.0) -> No
             " elsewhere, name the stack with --home, or the folder with NETRA_HEALTH_FOLDER"
         )
     alive = ", ".join(f"{b.path.name} beat {b.age_s:.1f} s ago" for b in here)
-    click.echo(f"alive: {alive} (in {where})")
+    return f"alive: {alive} (in {where})"
 
 
-def _stack(named: str | None) -> Home | None:
-    """The home of the stack that runs here. In a container there is none, and that is soon seen."""
+def _home(named: str | None) -> Home | None:
+    """The home that is meant; None of a user without one."""
     from netra.embedded import home as homes
     from netra.settings import current
 
     try:
-        home = homes.choose(named, current().embedded.home)
-        if not home.lock.exists():
+        return homes.choose(named, current().embedded.home)
+    except (OSError, RuntimeError):
+        return None
+
+
+def _stack(named: str | None) -> Home | None:
+    """The home of the stack that runs here. In a container there is none, and that is soon seen."""
+    home = _home(named)
+    try:
+        if home is None or not home.lock.exists():
             return None
-    except (OSError, RuntimeError):  # a folder that is closed to this user, or a user without one
+    except OSError:  # a folder that is closed to this user
         return None
     from netra.embedded import runfile
 

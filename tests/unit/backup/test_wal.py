@@ -152,6 +152,7 @@ def test_an_lsn_lies_in_its_segment(lsn: str, number: int) -> None:
 
 def test_numbers_of_names_and_lsns_agree() -> None:
     name = "wal/1/000000030000000200000005~ab.gz"
-    (kept,) = [wal._kept(name)]
+    kept = wal._kept(name)
+    assert kept
     assert kept.whole
     assert kept.number == timeline.number("2/5000000")
