@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import cache
 from pathlib import Path
+from typing import LiteralString
 
 import psycopg
 
@@ -84,16 +85,12 @@ def of(settings: Settings, connection: Connection, *, history: bool = True) -> O
     """The server that a connection is to; None if it may not tell."""
     with postgres.unavailable():
         try:
-            row = connection.execute(
-                "SELECT (SELECT system_identifier::text FROM pg_control_system()) AS system,"
-                " CASE WHEN pg_is_in_recovery()"
-                "  THEN (SELECT timeline_id FROM pg_control_checkpoint())"
-                "  ELSE ('x' || left(pg_walfile_name(pg_current_wal_lsn()), 8))::bit(32)::int"
-                " END AS timeline"
-            ).fetchone()
+            row = connection.execute(_WHO).fetchone()
+            assert row is not None
+            if row["timeline"] is None:
+                row |= connection.execute(_WHICH_OF_A_STANDBY).fetchone() or {}
         except psycopg.errors.InsufficientPrivilege:
             return None
-    assert row is not None
     said = None
     if history:
         said = timeline.history(settings, row["timeline"]) if row["timeline"] > 1 else ""
@@ -266,3 +263,12 @@ def _runs(pid: int) -> bool:
     except OSError:
         return True  # somebody else's
     return True
+
+
+_WHO: LiteralString = """
+    SELECT (SELECT system_identifier::text FROM pg_control_system()) AS system,
+        CASE WHEN NOT pg_is_in_recovery()
+            THEN ('x' || left(pg_walfile_name(pg_current_wal_lsn()), 8))::bit(32)::int
+        END AS timeline
+"""
+_WHICH_OF_A_STANDBY: LiteralString = "SELECT timeline_id AS timeline FROM pg_control_checkpoint()"

@@ -366,3 +366,6 @@ def test_backups_are_taken_when_the_schedule_says() -> None:
         if n == "netra-backup-follow"
     ]
     assert follow["containers"][0]["command"] == ["netra", "backup", *listed["follow"]["arguments"]]
+    # A restart mends no bucket: a follower that lives and cannot send is not restarted.
+    probe = follow["containers"][0]["livenessProbe"]["exec"]["command"]
+    assert probe == ["netra", "health", "backup", "--alive"]

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -35,13 +34,15 @@ def place(tmp_path: Path) -> Folder:
 
 
 @pytest.fixture
-def elsewhere() -> Iterator[wal.Writer]:
+def elsewhere() -> wal.Writer:
     """A follower on another machine, that wrote just now."""
-    yield msgspec.structs.replace(owners.writer(NOW, 10), host="elsewhere", boot="other")
+    here = owners.writer(datetime.now(UTC), 10)
+    return msgspec.structs.replace(here, host="elsewhere", boot="other")
 
 
 def said(place: Folder, by: wal.Writer | None, timeline: int = 1) -> None:
-    wal.reached(place, "1", wal.Position(at=NOW, lsn="0/2000100", timeline=timeline, by=by))
+    now = datetime.now(UTC)
+    wal.reached(place, "1", wal.Position(at=now, lsn="0/2000100", timeline=timeline, by=by))
 
 
 def test_an_installation_goes_on_with_its_own(place: Folder, elsewhere: wal.Writer) -> None:

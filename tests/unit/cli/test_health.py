@@ -6,13 +6,19 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
+from netra import heartbeat
+from netra.backup import standing
+from netra.backup.standing import Standing
+from netra.embedded.home import Home
 from netra.heartbeat import Heartbeat
-from netra.settings import Health
+from netra.settings import Database, Health, Settings
 
 
 def netra(*arguments: str, **environ: str) -> tuple[int, str]:
@@ -61,6 +67,59 @@ def test_a_follower_of_the_stores_may_send_one_ingest_for_minutes(beats: Path) -
         then = time.time() - age_s
         os.utime(beats / "backup", (then, then))
         assert netra("backup", **at)[0] == code
+
+
+def test_a_follower_that_sends_nothing_is_not_well_though_it_beats(beats: Path) -> None:
+    at = {"NETRA_HEALTH_FOLDER": str(beats)}
+    Heartbeat(Health(folder=str(beats)), "backup").beat()
+    now = datetime.now(UTC)
+    stuck = Standing(
+        pid=os.getpid(),
+        destination="/mnt/backups",
+        every_s=10,
+        reached=now - timedelta(seconds=300),
+        failing_since=now - timedelta(seconds=40),
+        why="No space left on device",
+    )
+    standing.write(beats, "backup", stuck)
+    code, said = netra("backup", **at)
+    assert code == 1
+    assert "nothing has got through to /mnt/backups for 40 s" in said
+    assert "No space left on device" in said
+    assert "300 s ago" in said
+    assert netra("backup", "--alive", **at)[0] == 0
+    # For some of its intervals it may be a store that comes back.
+    standing.write(beats, "backup", replace(stuck, every_s=15))
+    assert netra("backup", **at)[0] == 0
+    # What another process left there says nothing of this one.
+    standing.write(beats, "backup", replace(stuck, pid=1))
+    assert netra("backup", **at)[0] == 0
+
+
+def test_a_follower_is_that_of_its_own_installation(tmp_path: Path) -> None:
+    homes = [tmp_path / "one", tmp_path / "two"]
+    Heartbeat(Health(folder=str(Home(homes[0]).beats)), "backup").beat()
+    own = {"TMPDIR": str(tmp_path), "NETRA_EMBEDDED_HOME": str(homes[0])}
+    assert netra("backup", **own)[0] == 0
+    assert netra("backup", "--home", str(homes[1]), **own)[0] == 1
+    assert netra("backup", **own | {"NETRA_EMBEDDED_HOME": str(homes[1])})[0] == 1
+    # Where a database is named, it is that of whoever follows it, with whatever password.
+    url = "postgresql://netra:%s@db.example:5432/%s"
+    named = Settings(database=Database(url=url % ("a", "netra")))
+    folder, name = standing.place(named, Home(homes[0]))
+    assert folder == heartbeat.folder(named.health)
+    Heartbeat(Health(folder=str(tmp_path / folder.name)), name).beat()
+    assert netra("backup", **own, DATABASE_URL=url % ("b", "netra"))[0] == 0
+    assert netra("backup", **own, DATABASE_URL=url % ("a", "other"))[0] == 1
+
+
+def test_a_follower_that_has_ended_is_not_waited_for(beats: Path) -> None:
+    gone = subprocess.Popen([sys.executable, "-c", ""])
+    gone.wait()
+    (beats / "backup").write_text(str(gone.pid))
+    code, said = netra("backup", NETRA_HEALTH_FOLDER=str(beats))
+    assert code == 1
+    assert f"by pid {gone.pid}, which has ended" in said
 
 
 def test_what_an_earlier_run_left_is_not_taken_for_a_process_that_hangs(beats: Path) -> None:
@@ -112,10 +171,12 @@ def test_an_api_that_does_not_answer_is_dead() -> None:
     assert "Traceback" not in said
 
 
-def test_a_probe_loads_next_to_nothing(beats: Path) -> None:
+@pytest.mark.parametrize("which", ["worker", "backup"])
+def test_a_probe_loads_next_to_nothing(beats: Path, which: str) -> None:
+    Heartbeat(Health(folder=str(beats)), "backup").beat()
     code = (
         "import sys; from netra.cli.main import main\n"
-        "try: main(['health', 'worker'])\n"
+        f"try: main(['health', '{which}'])\n"
         "except SystemExit: pass\n"
         "heavy = {'httpx', 'rich', 'numpy', 'sqlalchemy', 'celery', 'psycopg', 'redis'}\n"
         "assert not heavy & set(sys.modules), heavy & set(sys.modules)"

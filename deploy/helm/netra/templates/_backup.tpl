@@ -24,8 +24,9 @@ containers:
       - {name: NETRA_BACKUP_CLICKHOUSE_FOLDER, value: {{ include "netra.folder.clickhouseBackups" $root }}}
       {{- end }}
     {{- if eq (first (index . 1)) "follow" }}
+    {{- /* A restart mends no store and no bucket: what does not get through is an alert's. */}}
     livenessProbe:
-      exec: {command: [netra, health, backup]}
+      exec: {command: [netra, health, backup, --alive]}
       initialDelaySeconds: 60
       periodSeconds: 30
       timeoutSeconds: 10
