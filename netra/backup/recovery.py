@@ -129,6 +129,9 @@ def check(
 def choose(destination: Destination, until: datetime | None, id: str | None = None) -> Manifest:
     """The backup to begin with: that of this id, else the last that was complete then.
 
+    Where the server was once restored to an earlier moment, and wrote on, a backup of what it was
+    before then leads to nothing that was written since: such a one is chosen by its id alone.
+
     Raises:
         NotFound: there is none of this id.
         RestoreRefused: there is none of then, or the one that is named was complete later; or none
@@ -149,11 +152,23 @@ def choose(destination: Destination, until: datetime | None, id: str | None = No
             f" identifiers {', '.join(systems)}): name one with --backup; netra backup list says"
             " whose each is"
         )
-    chosen = postgres.newest_before(found, until)
+    living = _of_the_living_line(destination, found)
+    chosen = postgres.newest_before(living, until) or postgres.newest_before(found, until)
     if chosen is None:
         first = f"the first was complete at {found[0].ended_at}" if found else "there is none"
         raise RestoreRefused(f"no backup of PostgreSQL in {destination.url} for then: {first}")
     return chosen
+
+
+def _of_the_living_line(destination: Destination, found: list[Manifest]) -> list[Manifest]:
+    """Those from which the newest timeline can be reached; all, where its history is not kept."""
+    if not found:
+        return []
+    timelines = {int(m.position["timeline"]) for m in found}
+    line = wal.newest_line(destination, found[-1].position["system"], timelines)
+    if line is None:
+        return found
+    return [m for m in found if line.has(int(m.position["timeline"]), m.position["end"])]
 
 
 def _refuse_if_not_kept(destination: Destination, chosen: Manifest, until: datetime | None) -> None:

@@ -250,6 +250,21 @@ def _lines(destination: Destination, found: list[Kept], begins: int) -> list[Lin
     return sorted(lines, key=lambda one: one.timeline, reverse=True)
 
 
+def newest_line(destination: Destination, system: str, timelines: set[int]) -> Line | None:
+    """The line that was written last: of those that log is kept of, and of `timelines`.
+
+    None if its history is not kept.
+
+    Raises:
+        BackupDamaged: a timeline's history is not the one that was written.
+    """
+    found = listed(destination, system)
+    newest = max({k.timeline for k in found if k.number is not None} | timelines)
+    if newest > 1 and all(k.number is not None or k.timeline != newest for k in found):
+        return None
+    return _lines(destination, found, newest)[0]
+
+
 def next_wanted(
     destination: Destination, system: str, line: Line, backups: list[Manifest]
 ) -> int | None:

@@ -12,9 +12,9 @@ import msgspec
 import pytest
 
 from netra.backup import owner as owners
-from netra.backup import postgres, wal
+from netra.backup import postgres, recovery, wal
 from netra.backup.destination import Folder
-from netra.backup.errors import BackupFailed, NotOurs
+from netra.backup.errors import BackupFailed, NotOurs, RestoreRefused
 from netra.backup.owner import Owner
 from tests.unit.backup.kept import backup, keep
 
@@ -170,3 +170,35 @@ def test_an_incremental_backup_names_the_mend_where_it_has_no_base(server: Owner
 def test_an_incremental_backup_is_built_on_what_came_before_the_fork() -> None:
     base = backup("postgres", NOW, position={"start": "0/2000028"})
     postgres._refuse_if_no_base(base, SECOND)
+
+
+def test_a_restore_begins_with_a_backup_that_leads_to_the_living_line(
+    place: Folder, tmp_path: Path
+) -> None:
+    """The server was restored to a moment in segment 2, and wrote on; without a backup since."""
+    before = recovery.choose(place, None)
+    abandoned = keep(place, backup("postgres", NOW, position={"start": "0/3000028"}))
+    assert recovery.choose(place, None) == abandoned
+    owners.claim(place, SECOND, tmp_path)
+    # It has shown itself, and nothing that it wrote is kept yet.
+    assert recovery.choose(place, None) == abandoned
+    segment = tmp_path / "000000020000000000000002"
+    segment.write_bytes(b"x")
+    wal.send(place, "1", segment, tmp_path)
+    assert recovery.choose(place, None) == before
+    assert wal.reach(place, before).line.timeline == 2
+    assert recovery.choose(place, None, abandoned.id) == abandoned
+    newest = keep(
+        place,
+        backup("postgres", datetime.now(UTC), position={"timeline": "2", "start": "0/2900028"}),
+    )
+    assert recovery.choose(place, None) == newest
+
+
+def test_a_restore_from_the_backups_of_several_installations_wants_one_named(
+    place: Folder,
+) -> None:
+    other = keep(place, backup("postgres", NOW, position={"system": "77"}))
+    with pytest.raises(RestoreRefused, match=r"1, 77\): name one with --backup"):
+        recovery.choose(place, None)
+    assert recovery.choose(place, None, other.id) == other
