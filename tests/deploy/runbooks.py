@@ -6,6 +6,7 @@ import re
 import shlex
 import shutil
 import subprocess
+import tomllib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
@@ -34,6 +35,7 @@ _HELM = {
 _IN_A_POD = {"netra", "python", "env", "timeout"}
 #: Made by the pages themselves.
 _MADE = {("job", "netra-migrate-back"), ("serviceaccount", "netra-migrate-back")}
+_MADE |= {("job", f"netra-backup-{name}-again") for name in ("postgres", "verify")}
 _ASSIGNMENT = re.compile(r"^\w+=")
 _COMPOSE = {"exec": set(), "logs": {"--tail"}, "ps": set(), "restart": set(), "up": {"--detach"}}
 _PLACEHOLDER = re.compile(r"^[A-Z][A-Z_]+$|^…$")
@@ -122,8 +124,12 @@ def _kubectl_help(*verb: str) -> str:
 
 @cache
 def objects() -> frozenset[tuple[str, str]]:
-    """Kind (small letters) and name of everything in deploy/k8s; Secrets that are referred to."""
-    found = set[tuple[str, str]]()
+    """Kind (small letters) and name of everything in deploy/k8s; Secrets that are referred to.
+
+    And CronJobs of backups, which the chart makes where there is a place for them.
+    """
+    schedule = tomllib.loads((ROOT / "config" / "backup" / "schedule.toml").read_text())
+    found = {("cronjob", f"netra-backup-{entry['name']}") for entry in schedule["backups"]}
     for path in (ROOT / "deploy" / "k8s").glob("*.yaml"):
         text = path.read_text()
         for document in yaml.safe_load_all(text):
@@ -144,8 +150,10 @@ def _kubectl(rest: list[str]) -> None:
         if ("namespace", words[1]) not in objects():
             raise Wrong(f"there is no namespace {words[1]}")
         words = words[2:]
-    verb = words[:2] if words[0] in ("rollout", "set", "top") else words[:1]
     words = [w for w in words if w != "-"]  # standard input
+    made_of_a_file = words[:2] == ["create", "-f"]
+    two = words[0] in ("create", "rollout", "set", "top") and not made_of_a_file
+    verb = words[:2] if two else words[:1]
     known = _kubectl_help(*verb)
     arguments = words[len(verb) :]
     for word in arguments:
@@ -197,7 +205,9 @@ def _named(arguments: list[str]) -> None:
 
 
 def _labelled(label: str, value: str) -> None:
-    texts = [p.read_text() for p in (ROOT / "deploy" / "k8s").glob("*.yaml")]
+    templates = ROOT / "deploy" / "helm" / "netra" / "templates"
+    files = [*(ROOT / "deploy" / "k8s").glob("*.yaml"), *templates.glob("*.yaml")]
+    texts = [p.read_text() for p in files]
     if not any(f"{label}: {value}\n" in text for text in texts):
         raise Wrong(f"nothing in deploy/k8s is labelled {label}={value}")
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import subprocess
+import tomllib
 from collections import Counter
 from pathlib import Path
 
@@ -11,10 +12,18 @@ import pytest
 import yaml
 
 from netra.metrics import exported
-from netra.settings import load
+from netra.settings import CONFIG_DIR, load
 from tests.deploy.conftest import Proof
 from tests.deploy.monitoring import pods
-from tests.deploy.monitoring.artefacts import RULES, alerts, known, names_in, path_of, rules
+from tests.deploy.monitoring.artefacts import (
+    OF_THE_CLUSTER,
+    RULES,
+    alerts,
+    known,
+    names_in,
+    path_of,
+    rules,
+)
 from tests.deploy.monitoring.running import Observed
 from tests.deploy.tools import ROOT
 
@@ -45,6 +54,48 @@ def test_every_alert_fires_when_it_must_and_is_quiet_when_it_must_be(proof: Proo
         for said in ("fires", "is quiet"):
             assert tried[alert["alert"], " ", said] > 0, (alert["alert"], said)
     proof(f"alerts: {len(alerts())} rules, {len(cases)} promtool cases, each fires and stays quiet")
+
+
+def test_prometheus_keeps_of_the_cluster_what_the_rules_read() -> None:
+    given = yaml.safe_load(path_of("prometheus", "kubernetes.yml").read_text())
+    [job] = [j for j in given["scrape_configs"] if j["job_name"] == "kube-state-metrics"]
+    [kept] = job["metric_relabel_configs"]
+    assert (job["honor_labels"], kept["action"]) == (True, "keep")
+    read = {name for rule in rules() for name in names_in(rule["expr"])}
+    assert {name for name in read if name.startswith("kube_")} == OF_THE_CLUSTER
+    for name in OF_THE_CLUSTER:
+        assert re.fullmatch(kept["regex"], f"{name};netra-production"), name
+    assert not re.fullmatch(kept["regex"], "kube_job_owner;elsewhere")
+    assert not re.fullmatch(kept["regex"], "kube_pod_info;netra-production")
+
+
+def test_every_scheduled_backup_is_late_after_its_period_and_before_the_next(proof: Proof) -> None:
+    """The limits of NetraBackupJobLate are those of the schedule and two hours."""
+    [late] = [alert for alert in alerts() if alert["alert"] == "NetraBackupJobLate"]
+    limits = re.findall(
+        r'age_seconds:max(?:\{cronjob=~?"([^"]+)"\})? > (\d+) \* (\d+)', str(late["expr"])
+    )
+    schedule = tomllib.loads((CONFIG_DIR / "backup" / "schedule.toml").read_text())["backups"]
+    for entry in schedule:
+        allowed = min(
+            int(times) * int(unit)
+            for pattern, times, unit in limits
+            if re.fullmatch(pattern or ".*", f"netra-backup-{entry['name']}")
+        )
+        period_s = _period_s(entry["cron"])
+        day = 86400 if period_s > 86400 else 0  # a week's full one may come a day later
+        assert period_s < allowed <= period_s + (day or 2 * 3600), entry
+    proof(f"alerts: {len(schedule)} scheduled backups, each called late soon after its time")
+
+
+def _period_s(cron: str) -> float:
+    """How often a line of the schedule is due: `*/N`, a time of day, or a day of the week."""
+    minute, hour, _, _, weekday = cron.split()
+    if weekday != "*":
+        return 7 * 86400
+    if hour.startswith("*/"):
+        return int(hour[2:]) * 3600
+    return int(minute[2:]) * 60 if minute.startswith("*/") else 86400
 
 
 @pytest.mark.parametrize("alert", alerts(), ids=lambda a: a["alert"])
@@ -83,12 +134,16 @@ def test_prometheus_finds_the_pods_and_every_expression_has_data(
     up = {t["labels"]["component"]: t for t in found}
     assert set(up) == set(pods.PROCESSES), "Flower and migrate are no targets"
     assert {t["health"] for t in found} == {"up"}, [t["lastError"] for t in found]
-    empty = [r["record"] for r in rules() if "record" in r and not _has_data(observed, r["record"])]
-    assert empty == []
+    # No cluster is here whose jobs could be told of: the promtool cases try those rules.
+    elsewhere = {
+        r["record"] for r in rules() if "record" in r and names_in(r["expr"]) <= OF_THE_CLUSTER
+    }
+    recorded = {r["record"] for r in rules() if "record" in r} - elsewhere
+    assert [name for name in recorded if not _has_data(observed, name)] == []
     unmeasured: list[str] = []
     for rule in alerts():
         observed.prometheus.query(rule["expr"])
-        read = names_in(rule["expr"]) - FOLLOWER
+        read = names_in(rule["expr"]) - FOLLOWER - OF_THE_CLUSTER - elsewhere
         unmeasured += [n for n in read if not _has_data(observed, n)]
     assert unmeasured == []
     groups = observed.prometheus.get("rules")["groups"]

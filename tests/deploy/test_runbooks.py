@@ -101,6 +101,8 @@ def test_commands_in_running_text_exist() -> None:
         "kubectl -n netra-production exec deployment/netra-backend -- curl localhost",
         "kubectl -n netra-production exec deployment/netra-backend -- python -m netra.nothing",
         "terraform -chdir=deploy/terraform/aws output -raw nothing",
+        "kubectl -n netra-production describe cronjob/netra-backup-nothing",
+        "kubectl -n netra-production logs -l netra/role=nothing",
         'export KEY="$(kubectl -n netra-production get secret netra-nothing)"',
     ],
 )

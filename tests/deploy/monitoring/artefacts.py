@@ -19,6 +19,17 @@ DASHBOARDS = sorted((MONITORING / "grafana" / "dashboards").glob("*.json"))
 #: What Prometheus itself and its client for Python add.
 _GIVEN = {"up", "ALERTS"}
 _GIVEN_PREFIX = "process_"
+#: What kube-state-metrics serves, of what the rules read; nothing of it is Netra's.
+OF_THE_CLUSTER = frozenset(
+    {
+        "kube_cronjob_created",
+        "kube_cronjob_status_last_successful_time",
+        "kube_deployment_created",
+        "kube_job_failed",
+        "kube_job_owner",
+        "kube_job_status_start_time",
+    }
+)
 #: Words of PromQL that look like names of metrics.
 _WORDS = frozenset({"by", "on", "or", "and", "unless", "without", "ignoring", "group_left", "bool"})
 
@@ -52,8 +63,8 @@ def names_in(expression: str) -> set[str]:
     bare = re.sub(r'"[^"]*"', '""', expression)
     bare = re.sub(r"\{[^}]*\}", "", bare)
     bare = re.sub(r"\[[^\]]*\]", "", bare)
-    bare = re.sub(r"\b(by|on|without|ignoring)\s*\([^)]*\)", "", bare)
-    found = re.findall(r"(?<![\w.:])([a-zA-Z_:][\w:]*)(?!\s*[\w(:])", bare)
+    bare = re.sub(r"\b(by|on|without|ignoring|group_left)\s*\([^)]*\)", "", bare)
+    found = re.findall(r"(?<![\w.:])([a-zA-Z_:][\w:]*)(?![\w:]|\s*\()", bare)
     return {name for name in found if name not in _WORDS}
 
 
@@ -61,7 +72,7 @@ def known(name: str) -> bool:
     """Whether some process, Prometheus or a recording rule provides the series."""
     recorded = {rule["record"] for rule in rules() if "record" in rule}
     own = {series for metric in exported() for series in metric.series}
-    return name in _GIVEN | recorded | own or name.startswith(_GIVEN_PREFIX)
+    return name in _GIVEN | OF_THE_CLUSTER | recorded | own or name.startswith(_GIVEN_PREFIX)
 
 
 def path_of(*parts: str) -> Path:

@@ -47,7 +47,10 @@ def rendered(configuration: Path, pods: list[dict[str, Any]], folder: Path) -> P
         "evaluation_interval": "1s",
     }
     given.pop("alerting", None)
-    for job in given["scrape_configs"]:
+    # What is no process of Netra's has a fixed address, and is not here.
+    jobs = [job for job in given["scrape_configs"] if "static_configs" not in job]
+    given["scrape_configs"] = jobs
+    for job in jobs:
         for found_by in ("kubernetes_sd_configs", "dns_sd_configs"):
             job.pop(found_by, None)
         job["static_configs"] = pods
