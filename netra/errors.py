@@ -112,6 +112,13 @@ class LeaseLost(NetraError):
     slug = "lease-lost"
 
 
+class Unstorable(NetraError):
+    """The store cannot hold what it was given."""
+
+    status = 422
+    slug = "unstorable"
+
+
 class StageCancelled(NetraError):
     """The stage was asked to stop."""
 

@@ -9,7 +9,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import BigInteger, DateTime, Identity, Index, func, text
+from sqlalchemy import JSON, BigInteger, DateTime, Identity, Index, func, text
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Mapped, mapped_column
 
@@ -47,4 +47,4 @@ class OutboxRow(Base):
         DateTime(timezone=True), server_default=func.clock_timestamp()
     )
     #: The facts as clients are sent them, each with its tenant and batch.
-    facts: Mapped[list[Any]] = mapped_column(JSONB)
+    facts: Mapped[list[Any]] = mapped_column(JSON)

@@ -23,7 +23,7 @@ class Tenant(Base):
 
 
 class Share(Base):
-    """How far a tenant is in its turns on a pool: start-time fair queueing (`netra_admit`)."""
+    """How far a tenant is in its turns on a pool: the fair queueing of `netra_admit_ready`."""
 
     __tablename__ = "shares"
 

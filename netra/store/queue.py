@@ -15,7 +15,7 @@ from uuid import UUID
 import psycopg
 from psycopg.types.json import Jsonb
 
-from netra.errors import LeaseLost
+from netra.errors import LeaseLost, Unstorable
 from netra.store.functions import Functions
 from netra.store.postgres import AsyncConnection, Connection, unavailable
 
@@ -23,6 +23,8 @@ from netra.store.postgres import AsyncConnection, Connection, unavailable
 FactMessage = dict[str, Any]
 
 _LEASE_LOST = "NT001"
+#: The class of states that say: a limit of PostgreSQL's own is exceeded.
+_OVER_LIMIT = "54"
 #: How often a transaction that was chosen to end a deadlock is tried again.
 _DEADLOCKS = 3
 
@@ -69,6 +71,8 @@ class Queue:
                 except psycopg.Error as e:
                     if e.sqlstate == _LEASE_LOST:
                         raise LeaseLost(str(e).splitlines()[0]) from e
+                    if refusal := _refusal(e):
+                        raise refusal from e
                     raise
         raise AssertionError("unreachable")
 
@@ -99,8 +103,13 @@ class Queue:
     def claim(
         self, pool: str, worker: UUID, pid: int, lease_s: float, most: int = 1
     ) -> dict[str, Any] | None:
-        """Claims the stage whose turn it is, or up to `most` short ones: `{"facts", "claims"}`."""
-        return self._call("netra_claim_some", pool, worker, pid, lease_s, most)
+        """Claims the stage whose turn it is, or up to `most` short ones: `{"facts", "claims"}`.
+
+        None: nothing waits.
+        """
+        following = Following(pool=pool, worker=worker, pid=pid, lease_s=lease_s, most=most)
+        answer = self.finish((), following=following)
+        return answer if answer["claims"] else None
 
     def waits(self, pool: str, late_s: float) -> bool:
         """Whether a stage of the pool was admitted more than `late_s` ago and nobody has it."""
@@ -129,10 +138,11 @@ class Queue:
 
         Raises:
             LeaseLost: the token of one of them is stale.
+            Unstorable: PostgreSQL cannot hold the content of one of them.
         """
         f = following or Following(pool="", worker=UUID(int=0), pid=0, lease_s=0, most=0)
         return self._call(
-            "netra_finish",
+            "netra_report",
             Jsonb(done),
             Jsonb(fan_out) if fan_out is not None else None,
             *(f.pool, f.worker, f.pid, f.lease_s, f.most),
@@ -175,12 +185,17 @@ class Queue:
         return row is None or row["stop"]
 
     def checkpoint(self, stage: UUID, fence: int, state: Any) -> None:
-        with unavailable():
-            cursor = self.connection.execute(
-                "UPDATE stages SET checkpoint = %s"
-                " WHERE id = %s AND fence = %s AND state = 'running'",
-                [Jsonb(state), stage, fence],
-            )
+        try:
+            with unavailable():
+                cursor = self.connection.execute(
+                    "UPDATE stages SET checkpoint = %s"
+                    " WHERE id = %s AND fence = %s AND state = 'running'",
+                    [Jsonb(state), stage, fence],
+                )
+        except psycopg.Error as e:
+            if refusal := _refusal(e):
+                raise refusal from e
+            raise
         if cursor.rowcount == 0:
             raise LeaseLost
 
@@ -194,7 +209,7 @@ class Queue:
         self, pool: str, *, ahead: float, stale_s: float, readmit_s: float, least: int = 0
     ) -> dict[str, Any]:
         """`{"messages": [{"stage_id", "admission"}], "facts", "waiting", "passed_over"}`."""
-        return self._call("netra_admit", pool, ahead, least, stale_s, readmit_s)
+        return self._call("netra_admit_ready", pool, ahead, least, stale_s, readmit_s)
 
     def take_back(
         self, *, max_lost: int, max_killed: int, grace_s: float, limit: int = 500
@@ -230,6 +245,13 @@ class Queue:
     def sent(self, outbox: Sequence[int]) -> None:
         """Takes rows out of the outbox."""
         self._call("netra_sent", list(outbox))
+
+
+def _refusal(e: psycopg.Error) -> Unstorable | None:
+    """What PostgreSQL says of content that it cannot hold; None if it is something else."""
+    if isinstance(e, psycopg.DataError) or (e.sqlstate or "").startswith(_OVER_LIMIT):
+        return Unstorable(f"PostgreSQL refuses it: {e}")
+    return None
 
 
 # --- the API

@@ -11,19 +11,19 @@ import os
 import threading
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, TypeVar
 from uuid import UUID
 
 from netra.engine.claim import Claim
-from netra.errors import LeaseLost, StoreUnavailable
+from netra.errors import LeaseLost, StoreUnavailable, Unstorable
 from netra.memory import give_back
 from netra.progress.outbox import Outbox
 from netra.settings import Settings
 from netra.store import postgres
 from netra.store.queue import Done, Following, Queue
 from netra.tasks.context import StageContext
-from netra.tasks.execute import Completed, Failed, Outcome, Released, execute
+from netra.tasks.execute import Completed, Failed, Outcome, Released, execute, failed
 from netra.tasks.observe import observed
 
 if TYPE_CHECKING:
@@ -89,6 +89,8 @@ class Child:
         self._held: set[UUID] = set()
         self._queue: Queue | None = None
         self._clickhouse: Client | None = None
+        #: Ends the process without a word to anybody: nothing may be held up.
+        self.end: Callable[[int], object] = os._exit
 
     def serve(self) -> None:
         """Claims stages, runs them, and goes on while there is budget.
@@ -96,7 +98,7 @@ class Child:
         There is a wake-up for each free slot, but whose turn it is the database says.
         """
         with self._busy:
-            self._loop()
+            self._loop_or_end()
 
     def look(self, late_s: float) -> None:
         """Serves, if the process is idle and a stage was admitted more than `late_s` ago."""
@@ -104,11 +106,26 @@ class Child:
             return
         try:
             if self._queue_or_connect().waits(self.pool, late_s):
-                self._loop()
+                self._loop_or_end()
         except StoreUnavailable:
             self._disconnect()
         finally:
             self._busy.release()
+
+    def _loop_or_end(self) -> None:
+        """Loops; if that fails while stages are held, the process ends with them.
+
+        The parent vouches for a process that lives, so a stage that nobody works on any more would
+        be held until its limit. Of one that has ended the stages run again, or go to the dead
+        letters.
+        """
+        try:
+            self._loop()
+        except Exception:
+            if self._held:
+                log.exception("ending this process, so that its stages are taken back")
+                self.end(os.EX_SOFTWARE)
+            raise
 
     def _loop(self) -> None:
         end = time.monotonic() + self.settings.queue.loop_budget_s
@@ -165,7 +182,7 @@ class Child:
         return None
 
     def _finish(self, ran: Sequence[Ran], following: Following | None) -> list[Claim]:
-        """Completes stages together; if one of them is no longer held, each for itself."""
+        """Completes stages together; if that is refused because of one, each for itself."""
         sent = self.outbox.sent
         done = [one.done for one in ran]
         try:
@@ -183,15 +200,21 @@ class Child:
         """Writes what became of stages; answers with what was claimed with it.
 
         Raises:
-            _Together: one of several is no longer held, so none was written.
+            _Together: one of several is no longer held or cannot be stored, so none was written.
         """
         try:
             answer = self._persist(write)
-        except LeaseLost as e:
+        except (LeaseLost, Unstorable) as e:
             if len(ran) > 1:
                 raise _Together from e
-            with ran[0].watch.bound():
+            (one,) = ran
+            with one.watch.bound():
                 log.warning("the result is refused: %s", e)
+            if isinstance(e, Unstorable) and not isinstance(one.outcome, Failed):
+                instead = replace(one, outcome=failed(e))
+                return self._report([instead], lambda queue: self._settle(queue, instead))
+            if isinstance(e, Unstorable):
+                raise
             answer = None
         except StoreUnavailable as e:
             log.error("giving up, the leases will run out: %s", e)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import traceback
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
@@ -25,6 +25,7 @@ from netra.errors import (
     NetraError,
     StageCancelled,
     StoreUnavailable,
+    Unstorable,
 )
 from netra.gpu_profiles.lazily import InstalledProfiles
 from netra.schemas.goal import Goal
@@ -80,6 +81,7 @@ def execute(claim: Claim, queue: Queue, context: StageContext, clickhouse: Click
         params = spec.parse_params(claim.params)
         result = load_agent(spec)(load_inputs(claim, spec, queue, clickhouse), params, context)
         content = _checked(result)
+        fan_out = _fan_out(claim, result)
         if result.tables:
             queue.wrote(claim.stage_id, claim.fence)
         for name, table in result.tables.items():
@@ -95,32 +97,61 @@ def execute(claim: Claim, queue: Queue, context: StageContext, clickhouse: Click
         return Completed(content=needs, tables=[], fan_out=None)
     except Exception as e:
         log.exception("stage %s of job %s failed", claim.name, claim.job_id)
-        return Failed(error=_error(e), retry=not isinstance(e, InvalidInput | ResultTooLarge))
-    fan_out = result.fan_out
-    return Completed(
-        content=content,
-        tables=sorted(result.tables),
-        fan_out=fan_out_record(claim.name, fan_out.children, fan_out.merge) if fan_out else None,
-    )
+        return failed(e)
+    return Completed(content=content, tables=sorted(result.tables), fan_out=fan_out)
 
 
 class ResultTooLarge(NetraError):
     """The agent's result is over the limit; large series belong in named tables."""
 
 
+def failed(e: Exception) -> Failed:
+    """What is stored of a stage that an exception ended."""
+    message, trace = str(e)[:2000], "".join(traceback.format_exception(e))[-16_000:]
+    error = {
+        "type": type(e).__name__,
+        # No text of PostgreSQL's can hold a NUL; an error that quotes one is still to be read.
+        "message": message.replace("\0", "\\0"),
+        "traceback": trace.replace("\0", "\\0"),
+    }
+    retry = not isinstance(e, InvalidInput | ResultTooLarge | Unstorable)
+    return Failed(error=error, retry=retry)
+
+
 def _checked(result: StageResult) -> dict[str, Any]:
     encoded = msgspec.json.encode(result.content)
     if len(encoded) > MAX_JSON_BYTES:
         raise ResultTooLarge(f"a result of {len(encoded)} bytes is over {MAX_JSON_BYTES}")
-    return msgspec.json.decode(encoded)
+    content = msgspec.json.decode(encoded)
+    # As JSON writes a NUL; what looks like one may be a backslash and five letters.
+    if b"\\u0000" in encoded and (where := _nul(content)) is not None:
+        raise Unstorable(f"the result holds a NUL at {where}, which no text can be stored with")
+    return content
 
 
-def _error(e: Exception) -> dict[str, Any]:
-    return {
-        "type": type(e).__name__,
-        "message": str(e)[:2000],
-        "traceback": "".join(traceback.format_exception(e))[-16_000:],
-    }
+def _nul(value: Any, where: str = "") -> str | None:
+    """Where a text with a NUL stands, None if nowhere."""
+    match value:
+        case str():
+            return (where or "its top") if "\0" in value else None
+        case dict():
+            items: Iterable[tuple[Any, Any]] = value.items()
+        case list():
+            items = enumerate(value)
+        case _:
+            return None
+    for key, one in items:
+        here = f"{where}.{key}".lstrip(".").replace("\0", "\\0")
+        if "\0" in str(key):
+            return here
+        if (found := _nul(one, here)) is not None:
+            return found
+    return None
+
+
+def _fan_out(claim: Claim, result: StageResult) -> dict[str, Any] | None:
+    fan_out = result.fan_out
+    return fan_out_record(claim.name, fan_out.children, fan_out.merge) if fan_out else None
 
 
 def load_inputs(claim: Claim, spec: AgentSpec, queue: Queue, clickhouse: ClickHouse) -> Inputs:

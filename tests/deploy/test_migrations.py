@@ -118,8 +118,8 @@ def unsent(settings: Settings) -> set[tuple[Any, ...]]:
     with psycopg.connect(settings.database.url) as c:
         if c.execute("SELECT to_regclass('outbox')").fetchone() != (None,):
             waiting = (
-                "SELECT t.* FROM outbox,"
-                " jsonb_to_recordset(outbox.facts) AS t(job_id uuid, epoch int, seq bigint)"
+                "SELECT t.* FROM outbox, jsonb_to_recordset(outbox.facts::text::jsonb)"
+                " AS t(job_id uuid, epoch int, seq bigint)"
             )
         return set(c.execute(waiting.encode()).fetchall())
 

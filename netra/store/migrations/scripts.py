@@ -20,9 +20,12 @@ def run_file(name: str) -> None:
     run((VERSIONS / name).read_text())
 
 
-def restore(function: str, name: str) -> None:
-    """Gives a function of the queue the text back that it has in a file of `versions`."""
+def restore(function: str, name: str, *, last: bool = False) -> None:
+    """Gives a function of the queue the text back that it has in a file of `versions`.
+
+    Of several with other arguments it is the first, or the last.
+    """
     pattern = rf"CREATE (?:OR REPLACE )?(FUNCTION {function}\(.*?\nEND \$\$;)"
-    found = re.search(pattern, (VERSIONS / name).read_text(), re.DOTALL)
-    assert found is not None, f"{name} has no {function}"
-    run(f"CREATE OR REPLACE {found[1]}")
+    found = re.findall(pattern, (VERSIONS / name).read_text(), re.DOTALL)
+    assert found, f"{name} has no {function}"
+    run(f"CREATE OR REPLACE {found[-1 if last else 0]}")

@@ -44,7 +44,30 @@ def merges(inputs: Inputs, params: Any, context: Context) -> StageResult:
     return StageResult(content={"parts": list(inputs.parts), "upstream": dict(inputs.upstream)})
 
 
-NAMES = ("huge", "unsupported", "refuses", "away", "cuts_the_line", "merges")
+def holds_a_nul(inputs: Inputs, params: Any, context: Context) -> StageResult:
+    return StageResult(content={"models": [{"name": "a\0b"}]})
+
+
+def quotes_a_nul(inputs: Inputs, params: Any, context: Context) -> StageResult:
+    raise InvalidInput("no model is named a\0b")
+
+
+def saves_a_nul(inputs: Inputs, params: Any, context: Context) -> StageResult:
+    context.checkpoint({"name": "a\0b"})
+    return StageResult(content={})
+
+
+NAMES = (
+    "holds_a_nul",
+    "quotes_a_nul",
+    "saves_a_nul",
+    "huge",
+    "unsupported",
+    "refuses",
+    "away",
+    "cuts_the_line",
+    "merges",
+)
 
 
 def known() -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 from uuid import UUID
 
@@ -13,6 +13,8 @@ from netra import settings as settings_module
 from netra.progress.channels import job_channel
 from netra.settings import Settings
 from netra.store import redis
+from netra.store.queue import Done, Queue
+from netra.tasks import execute
 from netra.tasks.child import Child
 from netra.tasks.lookout import Lookout
 from tests.integration.bench import Bench
@@ -103,12 +105,77 @@ def test_what_cannot_end_otherwise_is_not_tried_again(
     job = bench.submit({"name": "a", "agent": f"test-{agent}"})
     bench.slots(1)
     serve(bench, child)
+    assert failure(bench, job)["type"] == kind
+
+
+@pytest.mark.parametrize(
+    ("agent", "kind", "says"),
+    [
+        ("holds_a_nul", "Unstorable", "models.0.name"),
+        ("quotes_a_nul", "InvalidInput", r"a\0b"),
+        ("saves_a_nul", "Unstorable", "PostgreSQL refuses it"),
+    ],
+)
+def test_what_cannot_be_stored_fails_its_stage(
+    bench: Bench, child: Child, agent: str, kind: str, says: str
+) -> None:
+    job = bench.submit({"name": "a", "agent": f"test-{agent}"})
+    bench.slots(1)
+    serve(bench, child)
+    error = failure(bench, job)
+    assert error["type"] == kind
+    assert says in error["message"]
+
+
+def test_what_only_postgresql_refuses_harms_no_other_of_its_group(
+    bench: Bench, child: Child, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(execute, "_nul", lambda value: None)
+    agents = ["noop", "noop", "test-holds_a_nul", "noop"]
+    jobs = [bench.submit({"name": "a", "agent": agent, "short": True}) for agent in agents]
+    bad = jobs.pop(2)
+    bench.slots(1)
+    serve(bench, child)
+    assert [bench.job(job)["state"] for job in jobs] == ["succeeded"] * 3
+    assert failure(bench, bad)["type"] == "Unstorable"
+
+
+def test_a_process_that_cannot_go_on_ends_and_holds_no_stage(
+    bench: Bench, child: Child, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ended: list[int] = []
+    child.end = ended.append
+    bench.submit({"name": "a"})
+    bench.slots(1)
+    bench.admit()
+    broken = RuntimeError("not foreseen")
+    with monkeypatch.context() as patched:
+        patched.setattr(Queue, "finish", failing(Queue.finish, broken))
+        with pytest.raises(RuntimeError, match="not foreseen"):
+            child.serve()
+    assert len(ended) == 1
+
+
+def failing(finish: Callable[..., Any], error: Exception) -> Callable[..., Any]:
+    """Claims; completes nothing."""
+
+    def fails(queue: Queue, done: Sequence[Done], *args: Any, **options: Any) -> Any:
+        if done:
+            raise error
+        return finish(queue, done, *args, **options)
+
+    return fails
+
+
+def failure(bench: Bench, job: UUID) -> dict[str, Any]:
+    """The error of a job's only stage, which has ended at its first attempt."""
     assert bench.job(job)["state"] == "failed"
     row = bench.queue.connection.execute(
         "SELECT error, attempt FROM stages WHERE job_id = %s", [job]
     ).fetchone()
     assert row is not None
-    assert (row["error"]["type"], row["attempt"]) == (kind, 1)
+    assert row["attempt"] == 1
+    return row["error"]
 
 
 def test_missing_data_is_an_answer(bench: Bench, child: Child) -> None:
