@@ -105,7 +105,10 @@ def round_trip() -> float:
     return (time.perf_counter() - began) * 1e3
 
 
-def in_turns(first: Callable[[], float], second: Callable[[], float], n: int) -> list[np.ndarray]:
+def in_turns(
+    first: Callable[[], float], second: Callable[[], float], n: int, pause_s: float = 0
+) -> list[np.ndarray]:
+    """What two measures answer, `n` times each, in turns; each begins after a pause."""
     for measure in (first, second):
         for _ in range(_WARM_UP):
             measure()
@@ -113,7 +116,9 @@ def in_turns(first: Callable[[], float], second: Callable[[], float], n: int) ->
     times: list[list[float]] = [[], []]
     for _ in range(_TURNS):
         for kept, measure in zip(times, (first, second), strict=True):
-            kept += [measure() for _ in range(each)]
+            for _ in range(each):
+                time.sleep(pause_s)
+                kept.append(measure())
     return [np.array(kept) for kept in times]
 
 
