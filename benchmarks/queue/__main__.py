@@ -33,7 +33,7 @@ from netra.client import Netra
 from netra.embedded.info import StackInfo
 from netra.settings import load
 
-#: Jobs one after the other find warm caches and processors awake; who uses a quiet installation does
+#: Jobs one after the other find warm caches and processors awake; on a quiet installation they do
 #: not. Longer than anything that follows a job, seconds.
 _REST_S = 0.1
 #: The object's keys, in order.
