@@ -20,6 +20,12 @@ class Problem:
     #: What would have been accepted.
     expected: Any = None
 
+    def __str__(self) -> str:
+        text = f"{self.where}: {self.problem}"
+        if self.got is not None:
+            text += f" (got {self.got!r})"
+        return text if self.expected is None else f"{text} (expected {self.expected})"
+
 
 @dataclass(eq=False)
 class NetraError(Exception):
@@ -38,15 +44,7 @@ class NetraError(Exception):
         super().__init__(self.detail)
 
     def __str__(self) -> str:
-        lines = [self.detail]
-        for p in self.errors:
-            line = f"  {p.where}: {p.problem}"
-            if p.got is not None:
-                line += f" (got {p.got!r})"
-            if p.expected is not None:
-                line += f" (expected {p.expected})"
-            lines.append(line)
-        return "\n".join(lines)
+        return "\n".join([self.detail, *(f"  {problem}" for problem in self.errors)])
 
 
 class InvalidInput(NetraError):

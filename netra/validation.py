@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, get_type_hints
 
 import msgspec
 from msgspec import inspect
@@ -47,8 +47,50 @@ def problem_of(error: msgspec.ValidationError, value: Any, kind: Any, under: str
         return described(message, "", value, kind, under)
     message = message[: place.start()]
     if place[1]:
-        return _key_problem(message, _steps(place[2]), kind, under)
+        return _key_problem(message, _steps(place[2]), value, kind, under)
     return described(message, place[2], value, kind, under)
+
+
+def problems_of(error: msgspec.ValidationError, value: Any, kind: Any) -> list[Problem]:
+    """Every field of `value` that is wrong: msgspec itself stops at the first.
+
+    Args:
+        error: what converting `value` to `kind` raised.
+    """
+    found: list[Problem] = []
+    if isinstance(value, Mapping) and isinstance(kind, type) and issubclass(kind, msgspec.Struct):
+        hints = get_type_hints(kind, include_extras=True)
+        for name in value:
+            if name in hints:
+                found += _field_problems(value[name], hints[name], name)
+            elif kind.__struct_config__.forbid_unknown_fields:
+                type_ = inspect.type_info(kind)
+                found.append(_field_problem(True, [name], value, type_, ""))
+        missing = [f.name for f in msgspec.structs.fields(kind) if f.required]
+        found += [
+            _field_problem(False, [name], value, inspect.type_info(kind), "")
+            for name in missing
+            if name not in value
+        ]
+    # What cannot be told field by field is told as msgspec told it.
+    return found or [problem_of(error, value, kind)]
+
+
+def _field_problems(value: Any, kind: Any, under: str) -> list[Problem]:
+    """What is wrong with a field: of an object with any names, with each of them."""
+    if isinstance(value, Mapping) and isinstance(inspect.type_info(kind), inspect.DictType):
+        entries = [{name: inner} for name, inner in value.items()]
+        if found := [p for entry in entries for p in _first_problem(entry, kind, under)]:
+            return found
+    return _first_problem(value, kind, under)
+
+
+def _first_problem(value: Any, kind: Any, under: str) -> list[Problem]:
+    try:
+        msgspec.convert(value, kind)
+    except msgspec.ValidationError as e:
+        return [problem_of(e, value, kind, under)]
+    return []
 
 
 def in_words(kind: Any) -> str:
@@ -88,17 +130,18 @@ def _field_problem(
     return Problem(where=where, problem="missing", expected=_named(fields.get(name)))
 
 
-def _key_problem(message: str, steps: _Steps, kind: Any, under: str) -> Problem:
+def _key_problem(message: str, steps: _Steps, value: Any, kind: Any, under: str) -> Problem:
     type_ = _type_at(steps, inspect.type_info(kind))
     keys = type_.key_type if isinstance(type_, inspect.DictType) else None
-    got = _VALUE.fullmatch(message)
-    said = "unknown name" if got else message
-    return Problem(
-        where=_written(steps, under),
-        problem=said,
-        got=got[1].strip("'") if got else None,
-        expected=_allowed(keys),
-    )
+    where = _written(steps, under)
+    if got := _VALUE.fullmatch(message):
+        name = got[1].strip("'")
+        return Problem(where=where, problem="unknown name", got=name, expected=_allowed(keys))
+    only = next(iter(value)) if not steps and len(value) == 1 else None
+    if matched := _EXPECTED.fullmatch(message):
+        expected = _in_words(matched[1]) + matched[2]
+        return Problem(where=where, problem="not a name", got=only, expected=expected)
+    return Problem(where=where, problem=message, got=only)
 
 
 def _steps(path: str) -> _Steps:
@@ -117,7 +160,8 @@ def _followed(steps: _Steps, value: Any, got: str | None) -> tuple[_Steps, Any]:
         key = step
         if step == "..." and isinstance(value, Mapping):
             last = i == len(steps) - 1
-            key = next((k for k, v in value.items() if last and _json_type(v) == got), step)
+            only = next(iter(value)) if last and len(value) == 1 else step
+            key = next((k for k, v in value.items() if last and _json_type(v) == got), only)
         taken.append(key)
         try:
             value = value[key]

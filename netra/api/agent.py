@@ -31,6 +31,8 @@ class AgentController(Controller):
 
     @get("/", summary="List agents, by name")
     async def list(self) -> Page[Agent]:
+        """Those that only measure and test (`noop` and its like) are left out; jobs can be made of
+        them all the same, and each can be shown by its name."""
         listed = [spec for spec in agents.all_agents() if not spec.internal]
         return Page(items=tuple(_agent(spec) for spec in listed))
 

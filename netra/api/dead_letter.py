@@ -10,17 +10,19 @@ from litestar.params import FromPath
 
 from netra.api import examples, paging
 from netra.api.call import Call
-from netra.api.job import shown
-from netra.api.links import linked
+from netra.api.job import run_again
 from netra.api.services import Served
+from netra.catalog import agents
 from netra.engine import control
 from netra.errors import Conflict, NotFound
 from netra.schemas.dead_letter import DeadLetter, Refused, ReplayAnswer, ReplayRequest
-from netra.schemas.job import Job
+from netra.schemas.job import RETRIED, Job
 from netra.schemas.page import Page
+from netra.store import batch as batches
 from netra.store import dead_letter
+from netra.store import job as job_store
 from netra.store.dead_letter import LetterFilter
-from netra.store.postgres import checkout
+from netra.store.postgres import AsyncConnection, checkout
 
 #: Jobs retried in one transaction.
 _AT_ONCE = 100
@@ -53,9 +55,12 @@ class DeadLetterController(Controller):
     ) -> ReplayAnswer:
         """Those of the filter that were not replayed, oldest first. Call again while `more`.
 
-        Letters of jobs that still run, or whose workload was deleted, wait.
+        Letters of jobs that still run, or whose workload was deleted, wait. Deadlines that have
+        passed are dropped.
         """
         tenant_id = request.user.tenant_id
+        if data.agent is not None:
+            agents.get(data.agent)
         wanted = LetterFilter(
             agent=data.agent,
             error_type=data.error_type,
@@ -67,12 +72,16 @@ class DeadLetterController(Controller):
         jobs: list[UUID] = []
         refused: list[Refused] = []
         async with checkout(services.pool) as connection:
+            await _check_there(connection, tenant_id, wanted)
             found = await dead_letter.waiting(connection, tenant_id, wanted, data.limit)
             for i in range(0, len(found), _AT_ONCE):
                 done = await control.replay(connection, tenant_id, found[i : i + _AT_ONCE])
                 services.outgoing.send(done.facts)
                 jobs += done.jobs
-                refused += [Refused(job_id=str(j), detail=d) for j, d in done.refused.items()]
+                refused += [
+                    Refused(job_id=str(job), detail=await _why(connection, tenant_id, job, detail))
+                    for job, detail in done.refused.items()
+                ]
             left = await dead_letter.waiting(connection, tenant_id, wanted, 1)
         # Where nothing moved, calling again would change nothing.
         more = bool(jobs) and bool(left)
@@ -80,7 +89,8 @@ class DeadLetterController(Controller):
 
     @post("/{letter_id:str}/replay", status_code=202, summary="Run the letter's job again")
     async def replay(self, letter_id: FromPath[str], request: Call, services: Served) -> Job:
-        """From where it failed, in a new epoch; what succeeded is kept."""
+        """From where it failed, in a new epoch, as `retry` of the job: what succeeded is kept, and
+        a deadline that has passed is dropped."""
         tenant_id = request.user.tenant_id
         async with checkout(services.pool) as connection:
             letter = await dead_letter.show(
@@ -90,6 +100,20 @@ class DeadLetterController(Controller):
                 raise NotFound(f"there is no dead letter {letter_id}")
             if letter.replayed_at is not None:
                 raise Conflict(f"it was replayed at {letter.replayed_at.isoformat()}")
-            facts = await control.retry(connection, tenant_id, UUID(letter.job_id))
-        services.outgoing.send(facts)
-        return linked(await shown(services, request.user, UUID(letter.job_id)), request)
+        return await run_again(services, request, UUID(letter.job_id))
+
+
+async def _check_there(connection: AsyncConnection, tenant_id: str, wanted: LetterFilter) -> None:
+    """Raises NotFound for a job or a batch that is not there: its letters would just be none."""
+    if wanted.job_id and await job_store.head(connection, tenant_id, wanted.job_id) is None:
+        raise NotFound(f"there is no job {wanted.job_id}")
+    if wanted.batch_id and not await batches.exists(connection, tenant_id, wanted.batch_id):
+        raise NotFound(f"there is no batch {wanted.batch_id}")
+
+
+async def _why(connection: AsyncConnection, tenant_id: str, job_id: UUID, detail: str) -> str:
+    """Why a job was not run again, as it stands now: others may have been at it meanwhile."""
+    head = await job_store.head(connection, tenant_id, job_id)
+    if head is None or head.state in RETRIED:
+        return detail
+    return f"somebody else has run it again meanwhile; it is {head.state}"

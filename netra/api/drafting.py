@@ -13,7 +13,7 @@ from netra.errors import Conflict, InvalidGoal, InvalidInput, NetraError, NotFou
 from netra.pipelines.build import PlannedStage
 from netra.pipelines.understand import Understood, understand
 from netra.schemas.goal import Goal
-from netra.schemas.job import JobRequest
+from netra.schemas.job import DEADLINE_WITHIN, JobRequest
 from netra.store.workload import Readable
 
 #: What was understood of bodies, by what decides it: many who submit send the same again and again.
@@ -79,14 +79,21 @@ def _understand(request: JobRequest) -> Understood:
 
 
 def _check_deadline(request: JobRequest, now: datetime) -> None:
-    if request.deadline is not None and request.deadline <= now:
-        problem = Problem(
-            where="deadline",
-            problem="it has passed",
-            got=request.deadline.isoformat(),
-            expected=f"a time after {now.isoformat(timespec='seconds')}",
-        )
-        raise InvalidInput("the deadline cannot be met", [problem])
+    if request.deadline is None:
+        return
+    latest = now + DEADLINE_WITHIN
+    if now < request.deadline <= latest:
+        return
+    passed = request.deadline <= now
+    earliest, last = (moment.isoformat(timespec="seconds") for moment in (now, latest))
+    problem = Problem(
+        where="deadline",
+        problem="it has passed" if passed else "it lies too far ahead",
+        got=request.deadline.isoformat(),
+        expected=f"a time after {earliest}, and {last} at the latest",
+    )
+    detail = "the deadline cannot be met" if passed else "the deadline lies too far ahead"
+    raise InvalidInput(detail, [problem])
 
 
 def check_workload(planned: Plan, workload: Readable | None, where: str = "workload_id") -> None:

@@ -25,6 +25,7 @@ from netra.logging import bind
 from netra.progress.message import Message, Position
 from netra.schemas.job import (
     JOB_STATES,
+    KEY_LENGTH,
     IdempotencyKey,
     Job,
     JobAnswer,
@@ -32,12 +33,14 @@ from netra.schemas.job import (
     PriorityRequest,
 )
 from netra.schemas.page import Page
+from netra.schemas.socket import MOST_EPOCH, MOST_SEQ
 from netra.store import fact, stage, workload
 from netra.store import job as jobs
 from netra.store.job import JobFilter
 from netra.store.postgres import AsyncConnection, checkout
 from netra.store.workload import Readable
 
+_KEY = "Idempotency-Key"
 _FILTERS = ("state", "workload_id", "batch_id", "pipeline", "limit", "cursor")
 
 
@@ -83,6 +86,23 @@ async def shown(services: Services, principal: Principal, job_id: UUID) -> Job:
     return found
 
 
+async def run_again(services: Services, request: Call, job_id: UUID) -> Job:
+    """Retries the job; the job as it stands then, with the deadline that it lost by that.
+
+    Raises:
+        NotFound: the tenant has no such job.
+        Conflict: it cannot be retried.
+    """
+    before = await shown(services, request.user, job_id)
+    async with checkout(services.pool) as connection:
+        facts = await control.retry(connection, request.user.tenant_id, job_id)
+    services.outgoing.send(facts)
+    job = linked(await shown(services, request.user, job_id), request)
+    if before.deadline is None or job.deadline is not None:
+        return job
+    return msgspec.structs.replace(job, dropped_deadline=before.deadline)
+
+
 class JobController(Controller):
     path = "/jobs"
     tags = ("jobs",)
@@ -94,12 +114,14 @@ class JobController(Controller):
         request: Call,
         services: Served,
         idempotency_key: Annotated[
-            IdempotencyKey | None, HeaderParameter(name="Idempotency-Key")
+            IdempotencyKey | None, HeaderParameter(name=_KEY, description="As in the body.")
         ] = None,
     ) -> Response[JobAnswer]:
-        """Answered before anything runs: follow the job, or ask for it, by its URLs."""
+        """Answered before anything runs: follow the job, or ask for it, by its URLs.
+
+        The idempotency key is the header or the body's; if both are given they must be alike."""
+        key = _key(request, data)
         planned = plan(data, services.clock.now())
-        key = idempotency_key or data.idempotency_key
         trace = traceparent_of(request)
         submitted, workload_id = await self._write(services, request.user, planned, trace, key)
         job_id = str(submitted.id)
@@ -162,11 +184,10 @@ class JobController(Controller):
 
     @post("/{job_id:str}/retry", status_code=202, summary="Run a job again from where it failed")
     async def retry(self, job_id: FromPath[str], request: Call, services: Served) -> Job:
-        job = paging.uuid(job_id, "job")
-        async with checkout(services.pool) as connection:
-            facts = await control.retry(connection, request.user.tenant_id, job)
-        services.outgoing.send(facts)
-        return linked(await shown(services, request.user, job), request)
+        """In a new epoch; what succeeded is kept. A deadline that has passed is dropped, since it
+        would stop the job at once: `dropped_deadline` in the answer is what it was. The job then
+        runs without one."""
+        return await run_again(services, request, paging.uuid(job_id, "job"))
 
     @post("/{job_id:str}/priority", status_code=202, summary="Change how urgent a job is")
     async def prioritize(
@@ -189,8 +210,8 @@ class JobController(Controller):
         request: Call,
         services: Served,
         limit: paging.Limit = 50,
-        epoch: Annotated[int, QueryParameter(ge=0)] = 0,
-        after_seq: Annotated[int, QueryParameter(ge=0)] = 0,
+        epoch: Annotated[int, QueryParameter(ge=0, le=MOST_EPOCH)] = 0,
+        after_seq: Annotated[int, QueryParameter(ge=0, le=MOST_SEQ)] = 0,
         cursor: paging.Cursor = None,
     ) -> Response[bytes]:
         """In the order in which they became true, epochs after `epoch` included."""
@@ -225,6 +246,28 @@ class JobController(Controller):
         if found.content is None:
             raise Conflict(f"stage {stage_name} is {found.state}; it has no result")
         return found.content
+
+
+def _key(request: Call, data: JobRequest) -> str | None:
+    """The submission's idempotency key: a header, or part of the body.
+
+    Raises:
+        InvalidInput: the header is no key, or two are given.
+    """
+    given = request.headers.getall(_KEY, [])
+    expected = f"1 to {KEY_LENGTH} characters"
+    wrong = [key for key in given if not 1 <= len(key) <= KEY_LENGTH]
+    problems = [
+        Problem(where=_KEY, problem="not a key", got=key, expected=expected) for key in wrong
+    ]
+    keys = list(dict.fromkeys([*given, *filter(None, [data.idempotency_key])]))
+    if not problems and len(keys) > 1:
+        problem = "one submission has two keys: a header is there twice, or the body has another"
+        expected = "the same key in both, or one of them"
+        problems = [Problem(where=_KEY, problem=problem, got=", ".join(keys), expected=expected)]
+    if problems:
+        raise InvalidInput("the idempotency key cannot be used", problems)
+    return keys[0] if keys else None
 
 
 def _accepted(job_id: str, planned: Plan, workload_id: UUID | None) -> Job:

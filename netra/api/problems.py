@@ -11,7 +11,6 @@ from typing import Any
 from litestar import Request, Response
 from litestar.exceptions import HTTPException, ValidationException
 from litestar.exceptions import SerializationException as Undecodable
-from litestar.utils.scope.state import ScopeState
 
 from netra.api.answer import Answer
 from netra.errors import (
@@ -40,7 +39,6 @@ _BY_STATUS: dict[int, type[NetraError]] = {
     401: Unauthorized,
     404: NotFound,
     409: Conflict,
-    413: TooLarge,
     503: StoreUnavailable,
 }
 
@@ -91,6 +89,8 @@ def from_http(error: HTTPException, request: Request[Any, Any, Any]) -> NetraErr
         return NotFound(f"there is nothing at {request.method} {request.url.path}")
     if error.status_code == 405:
         return MethodNotAllowed(f"{request.url.path} does not take {request.method}")
+    if error.status_code == 413:
+        return TooLarge(_limit(request))
     known = _BY_STATUS.get(error.status_code)
     if known is not None:
         return known(error.detail)
@@ -98,6 +98,15 @@ def from_http(error: HTTPException, request: Request[Any, Any, Any]) -> NetraErr
     other.status = error.status_code  # pyright: ignore[reportAttributeAccessIssue]
     other.slug = _phrase(error.status_code)  # pyright: ignore[reportAttributeAccessIssue]
     return other
+
+
+def _limit(request: Request[Any, Any, Any]) -> str:
+    limit = request.route_handler.resolve_request_max_body_size()
+    most = f" of {limit:,} bytes" if isinstance(limit, int) else ""
+    return (
+        f"the body is larger than the limit{most} (setting api.max_body_bytes); send it in parts,"
+        " e.g. a batch in several calls with one name"
+    )
 
 
 def _problems(error: ValidationException, request: Request[Any, Any, Any]) -> Iterable[Problem]:
@@ -108,13 +117,15 @@ def _problems(error: ValidationException, request: Request[Any, Any, Any]) -> It
         expected = in_words(parameters[name].annotation) if name in parameters else None
         yield Problem(where=name, problem=f"missing {place} parameter", expected=expected)
         return
-    body = ScopeState.from_scope(request.scope).json
     for item in error.extra if isinstance(error.extra, list) else [error.extra or {}]:
         said, key = str(item.get("message") or error.detail), str(item.get("key", ""))
         if item.get("source") == "body" and "data" in parameters:
-            # The place is said relative to the body; `data` stands for the whole of it.
-            path = "" if key == "data" else key if key.startswith("[") else f".{key}"
-            yield described(said, path, body, parameters["data"].annotation)
+            # A body that is there was read by `Call`, which told of what is wrong in it.
+            yield Problem(
+                where="body",
+                problem="the body is empty",
+                expected=in_words(parameters["data"].annotation),
+            )
         elif key in parameters:
             sent = {**request.path_params, **request.query_params}
             yield described(said, "", sent.get(key), parameters[key].annotation, key)

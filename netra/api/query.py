@@ -1,4 +1,4 @@
-"""Query parameters that a route does not know are refused: passing over a typo would hide it."""
+"""What a route does not know in its URL is refused: passing over a typo would hide it."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from litestar import Request
 from litestar.enums import ParamType
 from litestar.params import ParameterKwarg
 
+from netra.api.text import check_url
 from netra.errors import InvalidInput, Problem
 
 if TYPE_CHECKING:
@@ -21,8 +22,10 @@ async def check_query(request: Request[Any, Any, Any]) -> None:
     """Goes before every handler. Litestar would run it on a thread if it were not a coroutine.
 
     Raises:
-        InvalidInput: the query has parameters that the route does not take; names each.
+        InvalidInput: the query has parameters that the route does not take, or text that no store
+            can hold; names each.
     """
+    check_url(request)
     if not request.scope["query_string"] or request.route_handler.opt.get(OWN_QUERY):
         return
     known = _known(request.route_handler)

@@ -78,7 +78,7 @@ def _submit(netra: Netra, path: Path, name: str | None, skip_rejected: bool, chu
 
 
 @batch.command("list")
-@click.option("--limit", default=50, show_default=True, help="How many at most.")
+@output.limit_option
 @json_option
 @with_api
 def list_(limit: int, as_json: bool, netra: Netra) -> None:
@@ -180,7 +180,7 @@ def _print(outcome: Outcome) -> None:
     for rejected in outcome.rejected[:_SHOWN]:
         console.print(Text(f"{rejected.where}: {rejected.detail}", style="red"))
         for p in rejected.errors:
-            console.print(Text(f"    {p.where}: {p.problem}"))
+            console.print(Text(f"    {p}"))
     if len(outcome.rejected) > _SHOWN:
         console.print(f"… and {len(outcome.rejected) - _SHOWN} more (--json shows all)")
     if outcome.batch:

@@ -24,7 +24,7 @@ def agent() -> None:
 @json_option
 @with_api
 def list_agents(as_json: bool, netra: Netra) -> None:
-    """List all agents."""
+    """List the agents, but for those that only measure and test (noop, noop-short, noop-gpu)."""
     found = list(netra.agents.list())
     emit({"items": found}, as_json, lambda page: _agents(page["items"]))
 

@@ -13,7 +13,10 @@ from netra.cli import output
 from netra.cli.connection import with_api
 from netra.cli.output import emit, json_option, when
 from netra.client import Netra
-from netra.schemas.dead_letter import DeadLetter, ReplayAnswer, ReplayRequest
+from netra.schemas.dead_letter import DeadLetter, Refused, ReplayAnswer, ReplayRequest
+
+#: Jobs that do not run again, shown one by one.
+_SHOWN = 20
 
 
 @click.group("dead-letter")
@@ -22,7 +25,7 @@ def dead_letter() -> None:
 
 
 @dead_letter.command("list")
-@click.option("--limit", default=50, show_default=True, help="How many at most.")
+@output.limit_option
 @json_option
 @with_api
 def list_(limit: int, as_json: bool, netra: Netra) -> None:
@@ -59,16 +62,24 @@ def replay(id: str | None, everything: bool, as_json: bool, netra: Netra, **want
 
 def _replay_all(netra: Netra, wanted: ReplayRequest) -> ReplayAnswer:
     jobs: list[str] = []
+    # By job: one that is refused may be met again in the next call.
+    refused: dict[str, Refused] = {}
     while True:
         answer = netra.dead_letters.replay_all(wanted)
         jobs += answer.jobs
+        refused |= {r.job_id: r for r in answer.refused}
         if not answer.more:
-            return ReplayAnswer(jobs=tuple(jobs), refused=answer.refused, more=False)
+            left = tuple(r for r in refused.values() if r.job_id not in set(jobs))
+            return ReplayAnswer(jobs=tuple(jobs), refused=left, more=False)
 
 
 def _replayed(answer: ReplayAnswer) -> str:
-    lines = [f"{output.count(len(answer.jobs))} jobs run again"]
-    lines += [f"job {r.job_id} does not: {r.detail}" for r in answer.refused]
+    lines = [f"{output.count(len(answer.jobs))} jobs run again by this call"]
+    if answer.refused:
+        lines[0] += f", {output.count(len(answer.refused))} do not"
+    lines += [f"job {r.job_id}: {r.detail}" for r in answer.refused[:_SHOWN]]
+    if len(answer.refused) > _SHOWN:
+        lines.append(f"… and {len(answer.refused) - _SHOWN:,} more (--json shows all)")
     return "\n".join(lines)
 
 

@@ -91,7 +91,7 @@ def submit(
 @click.option("--batch", help="The id of a batch.")
 @click.option("--pipeline")
 @click.option("--label", "labels", multiple=True, metavar="NAME=VALUE")
-@click.option("--limit", default=50, show_default=True, help="How many at most.")
+@output.limit_option
 @json_option
 @with_api
 def list_(
@@ -161,11 +161,21 @@ def priority(job: str, level: int, as_json: bool, netra: Netra) -> None:
 @json_option
 @with_api
 def retry(job: str, and_follow: bool, as_json: bool, netra: Netra) -> None:
-    """Run what failed or was cancelled of JOB again."""
+    """Run what failed or was cancelled of JOB again.
+
+    A deadline that has passed is dropped, and said: it would stop the job at once.
+    """
     again = netra.jobs.retry(job)
-    emit(again, as_json, lambda j: f"job {j.id} runs again, epoch {j.epoch}")
+    emit(again, as_json, _again)
     if and_follow:
         following.follow_and_exit(netra, again.id, as_json=as_json)
+
+
+def _again(j: Job) -> str:
+    said = f"job {j.id} runs again, epoch {j.epoch}"
+    if j.dropped_deadline is UNSET:
+        return said
+    return f"{said}; its deadline, {when(j.dropped_deadline)}, has passed: it runs without one"
 
 
 def jobs_table(jobs: list[Job]) -> Table | str:
@@ -199,6 +209,7 @@ def _details(j: Job) -> Group:
         ("batch", j.batch_id),
         ("created", when(j.created_at)),
         ("took", duration(between(j.started_at, j.finished_at))),
+        ("deadline", when(j.deadline) if j.deadline else None),
         ("epoch", str(j.epoch) if j.epoch > 1 else None),
         ("labels", " ".join(f"{k}={v}" for k, v in j.labels.items()) or None),
         ("stopped by", j.stop_reason),

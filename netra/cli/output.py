@@ -55,6 +55,11 @@ json_option = click.option(
     "--json", "as_json", is_flag=True, callback=_remember, help="Print JSON and nothing else."
 )
 
+#: How long a list is; nothing else is there to be asked for below 1.
+limit_option = click.option(
+    "--limit", type=click.IntRange(1), default=50, show_default=True, help="How many at most."
+)
+
 
 #: Columns of a table that goes into a pipe: nothing is folded there.
 _PIPE_WIDTH = 240

@@ -78,7 +78,7 @@ def append(
 
 
 @workload.command("list")
-@click.option("--limit", default=50, show_default=True, help="How many at most.")
+@output.limit_option
 @json_option
 @with_api
 def list_(limit: int, as_json: bool, netra: Netra) -> None:

@@ -14,6 +14,8 @@ from netra.client.manifest import Manifest, Rejected, Row
 from netra.errors import NetraError, NotFound, Problem
 from netra.schemas.batch import Batch, BatchAnswer
 
+#: Jobs of an earlier run that are asked for in one call: the most that the API gives.
+_ASKED = 500
 _ROW = re.compile(r"^jobs\[(\d+)\]\.?")
 
 
@@ -70,7 +72,8 @@ def send(
             if skip_rejected:
                 continue
             break
-        journal.add(answer.batch.id, (row.key for row in piece))
+        sent = zip(piece, answer.jobs, strict=True)
+        journal.add(answer.batch.id, {row.key: job.id for row, job in sent})
         batch = answer.batch
         made = sum(job.created for job in answer.jobs)
         created, existing = created + made, existing + len(piece) - made
@@ -106,14 +109,17 @@ def _with_workload(netra: Netra, rows: Sequence[Row]) -> tuple[list[Row], list[R
 
 
 def _earlier(netra: Netra, journal: Journal) -> Batch | None:
-    """The batch of an earlier run; a journal whose batch the server does not have is void."""
+    """The batch of an earlier run, the journal held against the jobs that are in it."""
     if journal.batch_id is None:
         return None
     try:
-        return netra.batches.get(journal.batch_id)
+        batch = netra.batches.get(journal.batch_id)
+        there = {job.id for job in netra.batches.jobs(batch.id, page_size=_ASKED)}
     except NotFound:
         journal.forget()
         return None
+    journal.keep(there)
+    return batch
 
 
 def _send(

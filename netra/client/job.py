@@ -23,12 +23,14 @@ class JobCalls:
     @call
     def submit(self, job: JobRequest) -> Request[Job]:
         """Submits a job. Safe to send again: one without an idempotency key is given one."""
+        # A key of the job's own stays in the body: a header could not hold all that a key may.
+        headers = {} if job.idempotency_key else {"Idempotency-Key": str(new_id())}
         return Request(
             method="POST",
             path=f"{PREFIX}/jobs",
             read=_answered,
             json=job,
-            headers={"Idempotency-Key": job.idempotency_key or str(new_id())},
+            headers=headers,
             repeatable=True,
         )
 

@@ -1,6 +1,7 @@
 """What an interrupted bulk submission has behind it, kept on disk so that it is not sent again.
 
-It only saves time: without it, idempotency keys keep jobs from being made twice.
+It only saves time: without it, idempotency keys keep jobs from being made twice. So it never has
+the last word: what the server no longer has, after a restore say, is sent again (`keep`).
 """
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ import hashlib
 import json
 import logging
 import os
-from collections.abc import Iterable
+from collections.abc import Collection, Mapping
 from pathlib import Path
 
 log = logging.getLogger(__name__)
@@ -24,13 +25,14 @@ def state_folder() -> Path:
 
 
 class Journal:
-    """Keys of rows that the server has, as lines of JSON, one for each call that it answered."""
+    """The jobs of rows, as lines of JSON, one for each call that the server answered."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
         #: The batch that the rows went to; None before the first answer.
         self.batch_id: str | None = None
-        self.done: set[str] = set()
+        #: The ids of the rows' jobs, by the rows' keys.
+        self.done: dict[str, str] = {}
         self._read()
 
     @classmethod
@@ -47,19 +49,19 @@ class Journal:
         for line in lines:
             try:
                 entry = json.loads(line)
-                keys = set(entry["keys"])
+                jobs = dict(entry["jobs"])
                 self.batch_id = entry["batch_id"]
             except (ValueError, KeyError, TypeError):
-                # The last line of a run that was killed while it wrote: those rows are sent again.
+                # The last line of a run that was killed while it wrote, or a line from before ids
+                # were noted: those rows are sent again.
                 continue
-            self.done |= keys
+            self.done |= jobs
 
-    def add(self, batch_id: str, keys: Iterable[str]) -> None:
-        """Notes that the server has these rows; on disk when this returns."""
-        keys = list(keys)
+    def add(self, batch_id: str, jobs: Mapping[str, str]) -> None:
+        """Notes that the server has these jobs, by their rows' keys; on disk when this returns."""
         self.batch_id = batch_id
-        self.done |= set(keys)
-        line = json.dumps({"batch_id": batch_id, "keys": keys})
+        self.done |= jobs
+        line = json.dumps({"batch_id": batch_id, "jobs": dict(jobs)})
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
             with self.path.open("a") as f:
@@ -73,5 +75,9 @@ class Journal:
     def forget(self) -> None:
         """For a server that no longer has the batch: another one, or one that began anew."""
         self.batch_id = None
-        self.done = set()
+        self.done = {}
         self.path.unlink(missing_ok=True)
+
+    def keep(self, there: Collection[str]) -> None:
+        """Passes over the rows whose jobs are not among those that are there."""
+        self.done = {key: job for key, job in self.done.items() if job in there}

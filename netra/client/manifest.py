@@ -6,7 +6,9 @@ Every row is checked with the code that the server checks it with, before anythi
 from __future__ import annotations
 
 import hashlib
+import re
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,7 +19,10 @@ from netra.client.manifest_rows import READERS
 from netra.errors import InvalidInput, NetraError, Problem
 from netra.pipelines.understand import understand
 from netra.schemas.job import JobRequest
-from netra.validation import problem_of
+from netra.validation import problems_of
+
+#: Fields of a job that say nothing of what it runs.
+_BESIDE = frozenset({"priority", "labels", "deadline", "idempotency_key"})
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -87,18 +92,33 @@ def load(path: Path, name: str | None = None) -> Manifest:
 
 
 def job_request(raw: Any) -> JobRequest:
-    """A job as JSON gives it. Raises InvalidInput naming the field that is wrong."""
+    """A job as JSON gives it. Raises InvalidInput naming each field that is wrong."""
     try:
         return msgspec.convert(raw, JobRequest)
     except msgspec.ValidationError as e:
-        raise InvalidInput("this is not a job", [problem_of(e, raw, JobRequest)]) from e
+        raise InvalidInput("this is not a job", problems_of(e, raw, JobRequest)) from e
 
 
 def check(raw: Any) -> JobRequest:
     """As `job_request`, and its goal, stages and parameters can be used."""
-    job = job_request(raw)
+    try:
+        job = job_request(raw)
+    except InvalidInput as e:
+        raise InvalidInput(e.detail, [*e.errors, *_beside(raw, e.errors)]) from e
     understand(job)
     return job
+
+
+def _beside(raw: Any, found: Sequence[Problem]) -> Sequence[Problem]:
+    """What else is wrong with a job, where what was found does not decide what it runs."""
+    fields = {re.split(r"[.\[]", problem.where)[0] for problem in found}
+    if not fields <= _BESIDE:
+        return ()
+    try:
+        understand(job_request({name: v for name, v in raw.items() if name not in fields}))
+    except NetraError as e:
+        return e.errors
+    return ()
 
 
 def _keyed(job: JobRequest, name: str, seen: Counter[str]) -> JobRequest:

@@ -11,7 +11,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from netra.ingest.convert import TEXT, Kind, plain
+from netra.ingest.convert import TEXT, Kind, holds_nul, plain, without_nul
 from netra.ingest.hashes import offsets
 from netra.ingest.schema import ATTRIBUTES, unknown
 
@@ -71,9 +71,11 @@ def _bulk(array: pa.Array) -> pa.Array:
         lengths, keys, values = items(array)
         if values.null_count:
             raise ValueError("a value is missing")
+        if holds_nul(keys) or holds_nul(values):
+            raise ValueError("may hold a NUL character")
         return pa.MapArray.from_arrays(pa.array(offsets(lengths)), keys, values)
     if pa.types.is_struct(type_):
-        fields = {f.name: TEXT.bulk(pc.struct_field(array, f.name)) for f in type_}
+        fields = {without_nul(f.name): TEXT.bulk(pc.struct_field(array, f.name)) for f in type_}
         return from_columns(fields, len(array))
     if pa.types.is_string(type_):
         # Few differ: each text is decoded once.
@@ -93,7 +95,7 @@ def _one(value: Any) -> list[tuple[str, str]]:
         value = dict(value)  # Arrow's way to say a map in Python
     if not isinstance(value, Mapping):
         raise ValueError("is not a JSON object")
-    return [(str(k), as_text(v)) for k, v in value.items() if v is not None]
+    return [(without_nul(str(k)), as_text(v)) for k, v in value.items() if v is not None]
 
 
 def as_text(value: Any) -> str:

@@ -13,6 +13,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -35,14 +36,39 @@ class Kind:
     one: Callable[[Any], Any]
 
 
+#: What PostgreSQL can hold in no text: a result that names such a value could not be kept.
+NUL = "\0"
+
+
+def holds_nul(texts: pa.Array) -> bool:
+    """Whether a string array may hold a NUL character: bytes behind a NULL count too."""
+    _, ends, data = texts.buffers()
+    if data is None or not len(texts):
+        return False
+    offsets = np.frombuffer(ends, np.int32)
+    first, last = offsets[texts.offset], offsets[texts.offset + len(texts)]
+    return not np.frombuffer(data, np.uint8)[first:last].all()
+
+
+def without_nul(text: str) -> str:
+    """The text itself.
+
+    Raises:
+        ValueError: it holds a NUL character.
+    """
+    if NUL in text:
+        raise ValueError("holds a NUL character (U+0000), which no text may; leave it out")
+    return text
+
+
 def plain(value: Any) -> str:
     """A JSON scalar as text: `true`, `3`, `0.5`; whole floats lose their point.
 
     Raises:
-        ValueError: it is a list or an object.
+        ValueError: it is a list or an object, or holds a NUL character.
     """
     if isinstance(value, str):
-        return value
+        return without_nul(value)
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, int):
@@ -69,7 +95,10 @@ def _text_bulk(array: pa.Array) -> pa.Array:
         or pa.types.is_boolean(type_)
         or pa.types.is_null(type_)
     ):
-        return array.cast(pa.string())
+        texts = array.cast(pa.string())
+        if holds_nul(texts):
+            raise ValueError("may hold a NUL character")
+        return texts
     raise ValueError(f"{type_} is not text")
 
 

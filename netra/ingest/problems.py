@@ -18,7 +18,7 @@ def shorten(value: Any) -> Any:
     """`value`, cut to what a person can read in a message."""
     if isinstance(value, int | float | None) and -1e300 < (value or 0) < 1e300:
         return value  # else: no JSON number
-    text = value if isinstance(value, str) else repr(value)
+    text = value.replace("\0", r"\x00") if isinstance(value, str) else repr(value)
     return text if len(text) <= _SHORT else text[: _SHORT - 1] + "…"
 
 

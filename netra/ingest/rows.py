@@ -9,7 +9,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from netra.ingest import attributes
-from netra.ingest.convert import NOT_IN_BULK, Kind
+from netra.ingest.convert import NOT_IN_BULK, NUL, Kind
 from netra.ingest.problems import Problems
 
 #: A column as Arrow parsed it, or as Python values where Arrow could not.
@@ -58,6 +58,9 @@ class Rows:
     def rest(self, used: Collection[str]) -> pa.Array:
         """The columns that are not `used`, as attributes."""
         names = [name for name in self.columns if name not in used]
+        for name in names:
+            if NUL in name:
+                self._note_name(name)
         return attributes.from_columns(
             {name: self.get(name, attributes.REST) for name in names}, self.count
         )
@@ -92,6 +95,14 @@ class Rows:
         array = pa.array(out, kind.type)
         # Lists and maps say "unknown" by being empty: the bulk conversion settles that.
         return kind.bulk(array) if pa.types.is_nested(kind.type) else array
+
+    def _note_name(self, name: str) -> None:
+        """Notes that a column cannot be called that, where it first says something."""
+        values = self.columns[name]
+        known = [v is not None for v in values] if isinstance(values, list) else values.is_valid()
+        first = next((i for i, there in enumerate(known) if bool(there)), 0)
+        problem = "the column's name holds a NUL character (U+0000); rename it"
+        self.problems.add(self.place(first), problem, repr(name))
 
     def _note_missing(self, name: str, array: pa.Array, kind: Kind) -> None:
         self.note(array.is_null(), name, "is missing", array, kind.expected)

@@ -17,6 +17,8 @@ from netra.ingest.schema import TIMESTAMP
 CALENDAR_FROM_US = 365 * 86_400 * 1_000_000
 #: 2262-01-01, where 64-bit nanoseconds end.
 _END_US = 9_214_646_400_000_000
+#: 2261-01-01: the longest offset from it still ends before that.
+LATEST_START_US = _END_US - 365 * 86_400 * 1_000_000
 #: An offset of more than this is not an offset, seconds (one year, so that it stays within 1970).
 _LONGEST_S = CALENDAR_FROM_US / 1e6 - 1
 

@@ -18,7 +18,7 @@ from netra.ingest.identity import Occurrences, event_ids, point_ids
 from netra.ingest.problems import Problems, refuse
 from netra.ingest.rows import Rows
 from netra.ingest.schema import TRACE_SCHEMA, assemble
-from netra.ingest.timestamps import CALENDAR_FROM_US, anchored, to_us
+from netra.ingest.timestamps import CALENDAR_FROM_US, LATEST_START_US, anchored, to_us
 from netra.models.demand_arrow import DEMAND_TRACE_SCHEMA
 
 #: The longest line of a CSV or JSONL file unless a caller says otherwise.
@@ -74,7 +74,8 @@ class Trace:
 
         Raises:
             InvalidEvents: the file is empty, in no known format, or its first block is bad.
-            InvalidInput: there is no such format, or `start` is given for a calendar trace.
+            InvalidInput: there is no such format, or `start` is given for a calendar trace, or is
+                one that no event can have.
         """
         self._problems = Problems(source or path.name, lenient=lenient)
         seen = head.look(path, self._problems.source, max_line_bytes)
@@ -90,6 +91,7 @@ class Trace:
                 "a start is for traces with relative times; this one has calendar times",
                 (Problem(where="start", problem="leave it out", got=start.isoformat()),),
             )
+        _check_start(start)
         self._relative = relative
         self._origin_us = to_us(start) if start else 0
         self.info = TraceInfo(
@@ -165,6 +167,16 @@ class Trace:
         if self._format.kind == "demand":
             return point_ids(batch)
         return event_ids(batch, self._occurrences)
+
+
+def _check_start(start: datetime | None) -> None:
+    """Raises InvalidInput for a start that would put events where no time can be kept."""
+    if start is None or CALENDAR_FROM_US <= to_us(start) < LATEST_START_US:
+        return
+    problem = Problem(
+        where="start", problem="out of range", got=start.isoformat(), expected="from 1971 to 2260"
+    )
+    raise InvalidInput("the trace cannot have begun then", [problem])
 
 
 #: Counts that are part of another: no part is larger than the whole.

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import re
 from typing import NamedTuple
 
 import msgspec
 
+from netra.schemas.socket import MOST_EPOCH, MOST_SEQ
 from netra.store.fact import FactRow
 
+_POSITION = re.compile(r"([0-9]{1,10})-([0-9]{1,19})")
 #: Kinds of the facts that end an epoch.
 TERMINAL = ("job.succeeded", "job.failed", "job.cancelled")
 
@@ -24,10 +27,10 @@ class Position(NamedTuple):
     @classmethod
     def parse(cls, text: str) -> Position | None:
         """From `epoch-seq`; None if it is not one."""
-        epoch, dash, seq = text.partition("-")
-        if not (dash and epoch.isascii() and epoch.isdigit() and seq.isascii() and seq.isdigit()):
+        if (found := _POSITION.fullmatch(text)) is None:
             return None
-        return cls(int(epoch), int(seq))
+        position = cls(int(found[1]), int(found[2]))
+        return position if position.epoch <= MOST_EPOCH and position.seq <= MOST_SEQ else None
 
 
 #: Before a job's first fact.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Annotated, Any
 
 import msgspec
@@ -16,10 +16,25 @@ JOB_STATES = ("queued", "running", "succeeded", "failed", "cancelled")
 #: States that end an epoch.
 TERMINAL = ("succeeded", "failed", "cancelled")
 
-LabelName = Annotated[str, Meta(pattern=r"^[A-Za-z0-9][A-Za-z0-9._/-]{0,62}$")]
+#: States from which a job can be run again.
+RETRIED = ("failed", "cancelled")
+
+#: It ends with a lookahead: `$` would let a line feed pass at the end, in Python though not in the
+#: JSON schema's dialect, which has no `\Z`.
+LabelName = Annotated[str, Meta(pattern=r"^[A-Za-z0-9][A-Za-z0-9._/-]{0,62}(?![\s\S])")]
 LabelValue = Annotated[str, Meta(max_length=200)]
+#: A deadline further ahead is a mistake; much further, PostgreSQL knows years that Python does not.
+DEADLINE_WITHIN = timedelta(days=3653)
+_DEADLINE = Meta(
+    tz=True,
+    description=(
+        "A job that is not finished by then is stopped. RFC 3339, in the future, at most"
+        f" {DEADLINE_WITHIN.days:,} days (ten years) ahead. A retry drops one that has passed."
+    ),
+)
+KEY_LENGTH = 200
 #: What names a submission, so that repeating it does nothing.
-IdempotencyKey = Annotated[str, Meta(min_length=1, max_length=200)]
+IdempotencyKey = Annotated[str, Meta(min_length=1, max_length=KEY_LENGTH)]
 
 
 class JobRequest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -41,8 +56,9 @@ class JobRequest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     #: 0 to 9; 9 goes first within the tenant. A level is worth five minutes of waiting.
     priority: Annotated[int, Meta(ge=0, le=9)] = 5
     labels: Annotated[dict[LabelName, LabelValue], Meta(max_length=50)] = {}
-    #: A job that is not finished by then is stopped. RFC 3339, in the future.
-    deadline: Annotated[datetime, Meta(tz=True)] | None = None
+    #: A job that is not finished by then is stopped. RFC 3339, in the future, and not more than
+    #: `DEADLINE_WITHIN` ahead.
+    deadline: Annotated[datetime, _DEADLINE] | None = None
     #: As the header `Idempotency-Key`; for the jobs of a batch, which have no headers.
     idempotency_key: IdempotencyKey | None = None
 
@@ -93,6 +109,8 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
     goal: dict[str, Any] | UnsetType = UNSET
     priority: int = 5
     deadline: datetime | None = None
+    #: Only in the answer to a retry: the deadline that had passed, and holds no more.
+    dropped_deadline: datetime | UnsetType = UNSET
     #: `cancelled` or `deadline`, once somebody asked the job to stop.
     stop_reason: str | None = None
     #: Stages that ended, and all of them.

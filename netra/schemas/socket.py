@@ -7,13 +7,18 @@ from typing import Annotated
 import msgspec
 from msgspec import Meta
 
-Number = Annotated[int, Meta(ge=0)]
+#: What PostgreSQL's columns of epochs and seqs hold.
+MOST_EPOCH = 2**31 - 1
+MOST_SEQ = 2**63 - 1
+
+Epoch = Annotated[int, Meta(ge=1, le=MOST_EPOCH)]
+Number = Annotated[int, Meta(ge=0, le=MOST_SEQ)]
 
 
 class Position(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """The last fact of a job that the client saw."""
 
-    epoch: Annotated[int, Meta(ge=1)]
+    epoch: Epoch
     seq: Number
 
 
@@ -26,7 +31,7 @@ class Subscribe(
     #: The last seq seen of `job_id`; 0: everything.
     after_seq: Number = 0
     #: The epoch of `after_seq`; None: the current one.
-    epoch: Annotated[int, Meta(ge=1)] | None = None
+    epoch: Epoch | None = None
     batch_id: str | None = None
     #: Of a batch: positions by job id. Jobs not named are followed from now on.
     positions: dict[str, Position] = {}

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from netra.errors import InvalidInput, NotFound
+from netra.store.naming import check_name
 from netra.store.postgres import AsyncConnection, Connection, unavailable
 
 
@@ -53,8 +54,9 @@ def create(pg: Connection, tenant_id: str, name: str) -> str:
 
     Raises:
         NotFound: there is no such tenant.
-        InvalidInput: the tenant has a key of this name that holds.
+        InvalidInput: the tenant has a key of this name that holds, or it is no name.
     """
+    check_name(name, "key")
     with unavailable(), pg.transaction():
         # The tenant's row is held, so that two keys of one name are not made at the same time.
         held = "SELECT 1 FROM tenants WHERE id = %s FOR NO KEY UPDATE"

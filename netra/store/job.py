@@ -15,9 +15,13 @@ from netra.schemas.job import Job, Stage
 from netra.schemas.socket import JobHead
 from netra.store.postgres import AsyncConnection
 
+# PostgreSQL knows years beyond Python's 9999, and a deadline is what somebody wrote: one such row
+# would break every list that it is in.
 _COLUMNS = sql.SQL("""
     j.id::text, j.workload_id::text, j.batch_id::text, j.pipeline, j.state, j.epoch, j.seq,
-    j.priority, j.labels, j.deadline, j.stop_reason, j.created_at, j.started_at, j.finished_at,
+    j.priority, j.labels, CASE WHEN j.deadline > '9999-12-31T00:00:00Z'
+        THEN '9999-12-31T00:00:00Z' ELSE j.deadline END AS deadline, j.stop_reason,
+    j.created_at, j.started_at, j.finished_at,
     n.total AS stages_total, n.total - j.stages_left AS stages_ended
 """)
 _FROM = sql.SQL("""

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from netra.errors import InvalidInput, NotFound, Problem
+from netra.store.naming import check_name
 from netra.store.postgres import Connection, unavailable
 
 
@@ -42,7 +43,12 @@ def all_of_them(pg: Connection) -> list[TenantRow]:
 
 
 def make(pg: Connection, tenant_id: str) -> str:
-    """A new tenant; its first API key, which is shown once and kept nowhere."""
+    """A new tenant; its first API key, which is shown once and kept nowhere.
+
+    Raises:
+        InvalidInput: it cannot be called that, or there is one already.
+    """
+    check_name(tenant_id, "tenant")
     key = f"netra_{secrets.token_urlsafe(32)}"
     with unavailable(), pg.transaction():
         made = pg.execute(

@@ -10,6 +10,7 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.csv as pacsv
 
+from netra.ingest.convert import NUL
 from netra.ingest.lines import Block, blocks, last_record_end, places
 from netra.ingest.problems import Problems, refuse
 from netra.ingest.rows import Rows, whole
@@ -19,13 +20,16 @@ def header(line: str, source: str) -> list[str]:
     """The column names in the first line.
 
     Raises:
-        InvalidEvents: a name is empty or stands there twice.
+        InvalidEvents: a name is empty, stands there twice, or holds a NUL character.
     """
     names = [name.strip() for name in next(csv.reader(io.StringIO(line)), [])]
     for i, name in enumerate(names):
         if not name or name in names[:i]:
             problem = "is there twice; rename one" if name else "is empty; name it"
             refuse(source, f"line 1, column {i + 1}", f"the column's name {problem}", name)
+        if NUL in name:
+            problem = "the column's name holds a NUL character (U+0000); rename it"
+            refuse(source, f"line 1, column {i + 1}", problem, repr(name))
     return names
 
 

@@ -99,7 +99,9 @@ class MemoryApi:
             job = self.jobs[path[0]]
             job["state"] = {"cancel": "cancelled", "retry": "queued"}[path[1]]
             return httpx.Response(202, json=job)
-        id, created = self._submit(json.loads(request.content), request.headers["Idempotency-Key"])
+        body = json.loads(request.content)
+        key = request.headers.get("Idempotency-Key") or body["idempotency_key"]
+        id, created = self._submit(body, key)
         replayed = {} if created else {"Idempotency-Replayed": "true"}
         return httpx.Response(202, json={"job": self.jobs[id]}, headers=replayed)
 
@@ -158,8 +160,10 @@ class MemoryApi:
             "progress": finished / total,
         }
 
-    def _get_batches(self, request: httpx.Request, id: str) -> httpx.Response:
+    def _get_batches(self, request: httpx.Request, id: str, *path: str) -> httpx.Response:
         for batch in self.batches.values():
+            if batch["id"] == id and path:
+                return self._page([self.jobs[job] for job in sorted(batch["jobs"])], request)
             if batch["id"] == id:
                 return httpx.Response(200, json=self._batch(batch))
         return problem(404, "not-found", f"there is no batch {id!r}")

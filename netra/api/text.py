@@ -1,0 +1,81 @@
+"""Text that PostgreSQL cannot hold is refused where a request enters, whatever route it takes.
+
+That is the NUL character alone: half a surrogate pair, which it could not hold either, does not
+get through the JSON decoder.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from litestar import Request
+
+from netra.errors import InvalidInput, Problem
+
+_NUL = "\0"
+#: How JSON writes it. It may be the end of a backslash that is escaped itself (`\\u0000`).
+_ESCAPED = b"\\u0000"
+_DETAIL = "the request holds a NUL character (U+0000), which cannot be stored"
+#: Places told of at most: a person reads them.
+_TOLD = 20
+
+
+def check_body(raw: bytes, content: Any) -> None:
+    """Looks through a JSON body, if it may hold a NUL at all.
+
+    Args:
+        content: what `raw` says.
+
+    Raises:
+        InvalidInput: names each place.
+    """
+    # A bare one is no JSON.
+    if _ESCAPED in raw:
+        _refuse(_inside(content, ""))
+
+
+def check_url(request: Request[Any, Any, Any]) -> None:
+    """Looks through path and query.
+
+    Raises:
+        InvalidInput: names the parameter.
+    """
+    if _NUL in request.scope["path"]:
+        _refuse(iter([("path", request.scope["path"])]))
+    if b"%00" in request.scope["query_string"]:
+        pairs = request.query_params.multi_items()
+        _refuse((name, f"{name}={text}") for name, text in pairs if _NUL in name + text)
+
+
+def _inside(value: Any, where: str) -> Iterator[tuple[str, str]]:
+    """Where in JSON there are NULs, and the texts that hold them."""
+    if isinstance(value, str):
+        if _NUL in value:
+            yield where or "body", value
+    elif isinstance(value, Mapping):
+        for name, inner in value.items():
+            if _NUL in name:
+                yield where or "body", name
+            yield from _inside(inner, f"{where}.{name}" if where else name)
+    elif isinstance(value, list):
+        for i, inner in enumerate(value):
+            yield from _inside(inner, f"{where}[{i}]")
+
+
+def _refuse(found: Iterator[tuple[str, str]]) -> None:
+    problems = [
+        Problem(
+            where=_shown(where),
+            problem="a NUL character (U+0000) in the text; leave it out",
+            got=_shown(text),
+        )
+        for (where, text), _ in zip(found, range(_TOLD), strict=False)
+    ]
+    if problems:
+        raise InvalidInput(_DETAIL, problems)
+
+
+def _shown(text: str) -> str:
+    r"""With `\x00` in place of the character itself, which terminals and logs would swallow."""
+    return text.replace(_NUL, r"\x00")
