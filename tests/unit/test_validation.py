@@ -8,7 +8,8 @@ import msgspec
 import pytest
 
 from netra.errors import Problem
-from netra.validation import problem_of
+from netra.schemas.job import JobRequest
+from netra.validation import problem_of, problems_of
 
 
 class Inner(msgspec.Struct, forbid_unknown_fields=True):
@@ -90,3 +91,35 @@ def test_where_nothing_is_taken_nothing_is_expected() -> None:
 
 def test_a_long_list_is_not_repeated_in_full() -> None:
     assert len(refused({"name": [0] * 1000}).got) == 200
+
+
+def told(value: Any, kind: Any = JobRequest) -> list[tuple[str, str, Any]]:
+    with pytest.raises(msgspec.ValidationError) as caught:
+        msgspec.convert(value, kind)
+    return [(p.where, p.problem, p.got) for p in problems_of(caught.value, value, kind)]
+
+
+def test_every_field_that_is_wrong_is_told() -> None:
+    assert told({"priority": "5", "nope": 1, "goal": 3}) == [
+        ("priority", "wrong type", "5"),
+        ("nope", "unknown field", 1),
+        ("goal", "wrong type", 3),
+    ]
+    assert told({"share": "x"}, Outer) == [
+        ("share", "wrong type", "x"),
+        ("name", "missing", None),
+    ]
+    assert told([1]) == [("body", "wrong type", "[1]")]
+
+
+def test_a_label_that_is_wrong_is_told_by_its_name() -> None:
+    long = "x" * 201
+    labels = {"good": "a", "long": long, "a b": "c", "line\n": "d", "number": 1}
+    assert told({"labels": labels}) == [
+        ("labels.long", "not accepted", long),
+        ("labels", "not a name", "a b"),
+        ("labels", "not a name", "line\n"),
+        ("labels.number", "wrong type", 1),
+    ]
+    ((where, problem, _),) = told({"labels": {f"l{i}": "x" for i in range(51)}})
+    assert (where, problem) == ("labels", "not accepted")

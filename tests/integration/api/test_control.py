@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 import httpx
+import pytest
 
 from netra.api.examples import REPLAY_EXAMPLES
 from netra.ids import new_id
+from netra.store import dead_letter
 from tests.integration.api.conftest import Caller, Engine
 from tests.integration.api.test_batch import NOOP, keyed, submit
 from tests.integration.api.test_job import problem
@@ -73,15 +76,42 @@ def test_a_batchs_letters_are_replayed(caller: Caller, engine: Engine) -> None:
 def test_another_tenants_letters_stay(call: Any, engine: Engine) -> None:
     owner, stranger = call(), call()
     job = failed(owner, engine)
-    for body in ({}, {"job_id": job}):
-        assert stranger.http.post(REPLAY, json=body).json()["jobs"] == []
+    assert stranger.http.post(REPLAY, json={}).json()["jobs"] == []
+    problem(stranger.http.post(REPLAY, json={"job_id": job}), 404)
     assert engine.job_state(job) == "failed"
+
+
+def test_who_comes_second_is_told_that_somebody_else_ran_it_again(
+    caller: Caller, engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    jobs = [failed(caller, engine) for _ in range(2)]
+    real = dead_letter.waiting
+    raced: list[str] = []
+
+    async def slow(*args: Any) -> Any:
+        """Finds the letters, and is then overtaken by somebody who retries one of their jobs."""
+        found = await real(*args)
+        if not raced:
+            raced.append(jobs[0])
+            await asyncio.to_thread(caller.http.post, f"/api/v1/jobs/{jobs[0]}/retry")
+        return found
+
+    monkeypatch.setattr(dead_letter, "waiting", slow)
+    answer = caller.http.post(REPLAY, json={}).json()
+    assert answer["jobs"] == [jobs[1]]
+    (refused,) = answer["refused"]
+    assert refused["job_id"] == jobs[0]
+    assert refused["detail"] == "somebody else has run it again meanwhile; it is queued"
 
 
 def test_bad_filters_are_refused(http: httpx.Client) -> None:
     for body in ({"nope": 1}, {"limit": 0}, {"since": "yesterday"}):
         problem(http.post(REPLAY, json=body), 400)
-    problem(http.post(REPLAY, json={"job_id": "nope"}), 404)
+    for unknown in ("nope", str(new_id())):
+        problem(http.post(REPLAY, json={"job_id": unknown}), 404)
+        problem(http.post(REPLAY, json={"batch_id": unknown}), 404)
+    told = problem(http.post(REPLAY, json={"agent": "nope"}), 400)
+    assert told["errors"][0]["where"] == "agent"
     for body in REPLAY_EXAMPLES.values():
         assert http.post(REPLAY, json=body).status_code == 202
 

@@ -63,6 +63,33 @@ def test_a_key_makes_a_submission_once(http: httpx.Client) -> None:
     assert len(http.get("/api/v1/jobs").json()["items"]) == 1
 
 
+@pytest.mark.parametrize(
+    ("headers", "body", "got"),
+    [
+        ([("Idempotency-Key", "")], None, ""),
+        ([("Idempotency-Key", "x" * 201)], None, "x" * 200 + "…"),
+        ([("Idempotency-Key", "a")], "b", "a, b"),
+        ([("Idempotency-Key", "a"), ("Idempotency-Key", "b")], None, "a, b"),
+    ],
+    ids=["empty", "long", "another in the body", "twice"],
+)
+def test_a_key_that_would_be_passed_over_is_refused(
+    http: httpx.Client, headers: list[tuple[str, str]], body: str | None, got: str
+) -> None:
+    answer = http.post("/api/v1/jobs", json={**NOOP, "idempotency_key": body}, headers=headers)
+    (told,) = problem(answer, 400)["errors"]
+    assert (told["where"], told["got"]) == ("Idempotency-Key", got)
+    assert http.get("/api/v1/jobs").json()["items"] == []
+
+
+def test_a_key_may_stand_in_header_and_body_alike(http: httpx.Client) -> None:
+    one = post(http, {**NOOP, "idempotency_key": "k"}, **{"Idempotency-Key": "k"})
+    assert one.status_code == 202
+    assert post(http, {**NOOP, "idempotency_key": "k"}).json() == one.json() | {
+        "job": http.get(one.json()["job"]["url"]).json()
+    }
+
+
 def test_a_key_is_its_tenants_own(call: Any) -> None:
     a, b = call(), call()
     one = post(a.http, NOOP, **{"Idempotency-Key": "k"}).json()["job"]["id"]
@@ -91,6 +118,14 @@ def test_a_key_is_its_tenants_own(call: Any) -> None:
         ({**NOOP, "params": {"noop": {"nope": 1}}}, 400, "params.noop"),
         ({**NOOP, "priority": 10}, 400, "priority"),
         ({**NOOP, "priority": "high"}, 400, "priority"),
+        ({**NOOP, "priority": "5"}, 400, "priority"),
+        ({**NOOP, "priority": 5.0}, 400, "priority"),
+        ({**NOOP, "labels": {"a\n": "c"}}, 400, "labels"),
+        ({**NOOP, "labels": {"team": "a\0"}}, 400, "labels.team"),
+        ({**NOOP, "idempotency_key": "a\0"}, 400, "idempotency_key"),
+        ({**NOOP, "deadline": "9999-12-31T23:59:59-12:00"}, 400, "deadline"),
+        ({"stages": [{"agent": "noop", "params": {"ticks": 10**30}}]}, 400, "stages[0].params"),
+        ({"stages": [{"agent": "noop", "params": {"ticks": 10**9}}]}, 400, "stages[0].params"),
         ({**NOOP, "labels": {"team": 1}}, 400, "labels.team"),
         ({**NOOP, "labels": {"a b": "c"}}, 400, "labels"),
         ({**NOOP, "deadline": "tomorrow"}, 400, "deadline"),
@@ -122,6 +157,37 @@ def test_a_body_nested_too_deeply_is_refused(http: httpx.Client) -> None:
     raw = b'{"params": {"noop": ' + b'{"a":' * 100_000 + b"1" + b"}" * 100_000 + b"}}"
     told = problem(http.post("/api/v1/jobs", content=raw), 400)
     assert "deep" in told["detail"]
+
+
+@pytest.mark.parametrize(
+    ("path", "where"),
+    [
+        ("/jobs?pipeline=%00", "pipeline"),
+        ("/jobs?label.a=%00", "label.a"),
+        ("/jobs?workload_id=%00", "workload_id"),
+        ("/workloads/%00", "path"),
+        ("/supply?kind=%00", "kind"),
+        (f"/jobs/{new_id()}/results/a%00", "path"),
+        (f"/jobs/{new_id()}/facts?epoch=2147483648", "epoch"),
+        (f"/jobs/{new_id()}/facts?after_seq=99999999999999999999", "after_seq"),
+        (f"/jobs/{new_id()}/facts?after_seq={2**63}", "after_seq"),
+        (f"/jobs/{new_id()}/facts?cursor=2147483648-1", "cursor"),
+        (f"/jobs/{new_id()}/facts?cursor=1-{2**63}", "cursor"),
+        (f"/jobs/{new_id()}/events?last_event_id=1-{2**63}", "Last-Event-ID"),
+    ],
+)
+def test_what_no_store_can_hold_is_refused_by_name(
+    http: httpx.Client, path: str, where: str
+) -> None:
+    told = problem(http.get(f"/api/v1{path}"), 400)
+    assert told["errors"][0]["where"] == where
+    assert told["errors"][0]["problem"]
+
+
+def test_the_last_positions_that_there_can_be_are_understood(caller: Caller) -> None:
+    url = f"/api/v1/jobs/{caller.submit()['id']}/facts"
+    for query in (f"?epoch={2**31 - 1}&after_seq={2**63 - 1}", f"?cursor={2**31 - 1}-{2**63 - 1}"):
+        assert caller.http.get(url + query).json()["items"] == []
 
 
 def test_jobs_are_listed_newest_first_page_by_page(caller: Caller) -> None:
@@ -241,6 +307,40 @@ def test_a_deadline_is_kept_with_the_job(caller: Caller) -> None:
     assert datetime.fromisoformat(shown["deadline"]) == at
 
 
+@pytest.mark.parametrize("at", ["10000-01-01T11:59:59Z", "infinity"])
+def test_a_deadline_beyond_pythons_years_breaks_no_list(
+    caller: Caller, pg: Connection, at: str
+) -> None:
+    """Such were accepted once, by their hour in another zone."""
+    batch = caller.http.post("/api/v1/batches", json={"name": "b", "jobs": [NOOP, NOOP]}).json()
+    job = batch["jobs"][0]["id"]
+    pg.execute("UPDATE jobs SET deadline = %s WHERE id = %s", [at, job])
+    for url in ("/api/v1/jobs", f"/api/v1/batches/{batch['batch']['id']}/jobs"):
+        listed = caller.http.get(url)
+        assert listed.status_code == 200, listed.text
+        assert len(listed.json()["items"]) == 2
+    assert caller.http.get(f"/api/v1/jobs/{job}").json()["deadline"] == "9999-12-31T00:00:00Z"
+
+
+def test_a_retry_says_which_deadline_it_drops(
+    caller: Caller, engine: Engine, pg: Connection
+) -> None:
+    at = (datetime.now(UTC) + timedelta(hours=1)).replace(microsecond=0)
+    job = caller.submit(deadline=at.isoformat())
+    url = job["url"]
+    caller.http.post(f"{url}/cancel")
+    kept = caller.http.post(f"{url}/retry").json()
+    assert datetime.fromisoformat(kept["deadline"]) == at, "one that lies ahead still holds"
+    assert "dropped_deadline" not in kept
+    passed = datetime.now(UTC).replace(microsecond=0) - timedelta(seconds=5)
+    pg.execute("UPDATE jobs SET deadline = %s WHERE id = %s", [passed, job["id"]])
+    caller.http.post(f"{url}/cancel")
+    again = caller.http.post(f"{url}/retry").json()
+    assert again["deadline"] is None
+    assert datetime.fromisoformat(again["dropped_deadline"]) == passed
+    assert "dropped_deadline" not in caller.http.get(url).json()
+
+
 def test_the_trace_of_the_request_is_kept_or_one_is_begun(caller: Caller, pg: Connection) -> None:
     given = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
 
@@ -334,3 +434,4 @@ def test_bodies_larger_than_the_limit_are_refused(http: httpx.Client) -> None:
     body = json.dumps({"stages": [{"agent": "noop"}], "goal": "x" * 65_000_000})
     told = problem(http.post("/api/v1/jobs", content=body), 413)
     assert told["type"].endswith("too-large")
+    assert "64,000,000 bytes" in told["detail"]

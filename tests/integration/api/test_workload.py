@@ -131,6 +131,7 @@ def parquet(truncated: bool) -> bytes:
         ),
         (b"what is this\n", {}),
         (EVENTS, {"format": "nope"}),
+        (b'{"event_id": "a", "ts": "2026-01-01T00:00:00Z", "app": "a\\u0000b"}\n', {}),
     ],
     ids=[
         "empty",
@@ -141,6 +142,7 @@ def parquet(truncated: bool) -> bytes:
         "long line",
         "unknown format",
         "no such format",
+        "NUL",
     ],
 )
 def test_a_bad_file_says_where_and_leaves_no_workload(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
 
@@ -11,7 +11,7 @@ from netra.api.drafting import check_workload, plan, same_kind, within
 from netra.errors import Conflict, InvalidGoal, InvalidInput, NotFound, Problem
 from netra.ids import new_id
 from netra.pipelines.understand import Understood
-from netra.schemas.job import JobRequest
+from netra.schemas.job import DEADLINE_WITHIN, JobRequest
 from netra.store.workload import Readable
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
@@ -40,6 +40,17 @@ def test_a_deadline_lies_ahead() -> None:
         with pytest.raises(InvalidInput) as refused:
             plan(JobRequest(stages=NOOP, deadline=late), NOW)
         assert refused.value.errors[0].where == "deadline"
+
+
+@pytest.mark.parametrize("year", [2037, 9999])
+def test_a_deadline_lies_ten_years_ahead_at_most(year: int) -> None:
+    far = datetime(year, 12, 31, 23, 59, 59, tzinfo=timezone(-timedelta(hours=12)))
+    with pytest.raises(InvalidInput) as refused:
+        plan(JobRequest(stages=NOOP, deadline=far), NOW)
+    (problem,) = refused.value.errors
+    assert (problem.where, problem.problem) == ("deadline", "it lies too far ahead")
+    assert "2036-01-02T00:00:00+00:00 at the latest" in str(problem.expected)
+    plan(JobRequest(stages=NOOP, deadline=NOW + DEADLINE_WITHIN), NOW)
 
 
 def test_the_key_is_no_part_of_what_it_names() -> None:

@@ -11,6 +11,7 @@ from litestar.params import FromQuery, JSONBody
 from litestar.testing import create_test_client
 
 from netra.api import problems
+from netra.api.call import Call
 from netra.errors import InvalidEvents, NetraError, Problem, StoreUnavailable, TooLarge
 
 
@@ -71,7 +72,11 @@ def test_what_was_got_is_shown_but_not_all_of_it() -> None:
         (b'{"name": 1}', "name", 1, "text"),
         (b'{"name": "a", "nope": 1}', "nope", 1, "one of: name, inner"),
         (b'{"name": "a", "inner": [{"x": 1}, {"x": "y"}]}', "inner[1].x", "y", "a whole number"),
+        (b'{"name": "a", "inner": [{"x": "5"}]}', "inner[0].x", "5", "a whole number"),
+        (b'{"name": "a\\u0000"}', "name", r"a\x00", None),
+        (b'{"name": "a", "inner": [{"x\\u0000": 5}]}', "inner[0]", r"x\x00", None),
         (b"[]", "body", "[]", "an object"),
+        (b"", "body", None, "an object"),
     ],
 )
 def test_a_body_that_does_not_fit_is_told_where_and_what_would_do(
@@ -81,11 +86,48 @@ def test_a_body_that_does_not_fit_is_told_where_and_what_would_do(
     async def take(data: JSONBody[Body]) -> None:
         return None
 
-    with create_test_client(take, exception_handlers={Exception: problems.respond}) as client:
-        answered = client.post("/", content=raw)
+    answered = posted(take, raw)
     assert answered.status_code == 400
     (problem,) = answered.json()["errors"]
     assert (problem["where"], problem["got"], problem["expected"]) == (where, got, expected)
+
+
+def posted(route: Any, raw: bytes) -> Any:
+    with create_test_client(
+        route, request_class=Call, exception_handlers={Exception: problems.respond}
+    ) as client:
+        return client.post("/", content=raw)
+
+
+@post("/")
+async def take_body(data: JSONBody[Body]) -> str:
+    return data.name
+
+
+def test_everything_that_is_wrong_in_a_body_is_told_at_once() -> None:
+    answered = posted(take_body, b'{"nope": 1, "inner": [{"x": "y"}]}')
+    assert [p["where"] for p in answered.json()["errors"]] == ["nope", "inner[0].x", "name"]
+
+
+def test_a_backslash_before_it_makes_a_nul_mere_text() -> None:
+    answered = posted(take_body, rb'{"name": "\\u0000"}')
+    assert (answered.status_code, answered.text) == (201, r"\u0000")
+
+
+def test_a_body_in_another_encoding_is_told_at_which_byte() -> None:
+    answered = posted(take_body, '{"name": "caf\xe9"}'.encode("latin-1"))
+    assert answered.status_code == 400
+    assert answered.json()["detail"] == "the body is not UTF-8: byte 14 is 0xe9"
+
+
+def test_a_body_that_is_too_large_is_told_the_limit() -> None:
+    @post("/", request_max_body_size=10)
+    async def take_little(data: JSONBody[Body]) -> str:
+        return data.name
+
+    answered = posted(take_little, b'{"name": "abcdefgh"}')
+    assert answered.status_code == 413
+    assert "10 bytes" in answered.json()["detail"]
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 import pytest
 from litestar import get, post
 from litestar.di import NamedDependency, Provide
-from litestar.params import FromQuery, QueryParameter
+from litestar.params import FromPath, FromQuery, QueryParameter
 from litestar.testing import create_test_client
 
 from netra.api import problems
@@ -30,6 +30,11 @@ def free() -> str:
     return "anything"
 
 
+@get("/named/{name:str}", sync_to_thread=False)
+def named(name: FromPath[str]) -> str:
+    return name
+
+
 @get("/plain", sync_to_thread=False)
 def plain() -> str:
     return "nothing"
@@ -37,7 +42,7 @@ def plain() -> str:
 
 def asked(method: str, path: str) -> Any:
     with create_test_client(
-        [upload, free, plain],
+        [upload, free, named, plain],
         before_request=check_query,
         dependencies={"services": Provide(lambda: 1, sync_to_thread=False)},
         exception_handlers={Exception: problems.respond},
@@ -64,6 +69,25 @@ def test_others_are_refused_by_name(method: str, path: str, where: str, expected
     assert refused.json()["errors"] == [
         {"where": where, "problem": "unknown parameter", "got": "csv", "expected": expected}
     ]
+
+
+@pytest.mark.parametrize(
+    ("path", "where"),
+    [
+        ("/upload?name=a%00b", "name"),
+        ("/upload?name=a&format=%00", "format"),
+        ("/free?label.a=%00", "label.a"),
+        ("/free?label.%00=a", r"label.\x00"),
+        ("/named/%00", "path"),
+    ],
+)
+def test_a_nul_in_the_url_is_refused_by_name(path: str, where: str) -> None:
+    refused = asked("POST" if path.startswith("/upload") else "GET", path)
+    assert refused.status_code == 400, refused.text
+    (problem,) = refused.json()["errors"]
+    assert problem["where"] == where
+    assert "NUL" in problem["problem"]
+    assert "\0" not in problem["got"]
 
 
 def test_a_route_may_look_at_its_query_itself() -> None:

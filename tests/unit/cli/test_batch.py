@@ -41,6 +41,17 @@ def test_a_bad_row_is_named_and_nothing_is_sent(run: Run, api: MemoryApi, manife
     assert api.jobs == {}
 
 
+def test_a_rejected_row_says_what_it_has_and_what_would_do(
+    run: Run, api: MemoryApi, tmp_path: Path
+) -> None:
+    path = tmp_path / "bad.jsonl"
+    path.write_text('{"stages": [{"agent": "zzz"}], "priority": 77, "labels": {"a b": "c"}}\n')
+    said = " ".join(run(["batch", "submit", str(path)]).stdout.split())
+    assert "priority: not accepted (got 77) (expected a whole number <= 9)" in said
+    assert "labels: not a name (got 'a b')" in said
+    assert "stages[0].agent: unknown agent (got 'zzz')" in said
+
+
 def test_a_batch_is_followed_to_its_end(run: Run, api: MemoryApi, manifest: Path) -> None:
     run(["batch", "submit", str(manifest)])
     for job in api.jobs.values():

@@ -3,6 +3,8 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import pytest
+
 from tests.unit.cli.conftest import Run
 from tests.unit.client.memory_api import MemoryApi, job_json
 
@@ -42,7 +44,7 @@ def test_options_become_a_job(run: Run, api: MemoryApi) -> None:
     assert sent["params"] == {"caching": {"capacities": [1000, 10000]}}
     assert (sent["priority"], sent["labels"]) == (9, {"team": "search"})
     assert sent["deadline"] == "2030-01-01T00:00:00Z"
-    assert api.requests[-1].headers["Idempotency-Key"] == "mine"
+    assert sent["idempotency_key"] == "mine"
 
 
 def test_a_dag_and_a_body_come_from_files_and_options_go_over_them(
@@ -89,6 +91,26 @@ def test_a_job_can_be_cancelled_and_run_again(run: Run, api: MemoryApi) -> None:
     api.jobs["j"] = job_json("j", "running")
     assert "it is cancelled" in run(["job", "cancel", "j"]).stdout
     assert json.loads(run(["job", "retry", "j", "--json"]).stdout)["state"] == "queued"
+
+
+def test_a_deadline_that_a_retry_drops_is_said(run: Run, api: MemoryApi) -> None:
+    api.jobs["j"] = job_json("j", "cancelled", dropped_deadline="2026-05-01T10:00:00Z")
+    said = " ".join(run(["job", "retry", "j"]).stdout.split())
+    assert "its deadline, 2026-05-01" in said
+    assert "it runs without one" in said
+    api.jobs["k"] = job_json("k", "failed")
+    assert "deadline" not in run(["job", "retry", "k"]).stdout
+
+
+@pytest.mark.parametrize("noun", ["job", "batch", "workload", "dead-letter"])
+@pytest.mark.parametrize("limit", ["0", "-1"])
+def test_a_list_of_less_than_one_is_no_list(
+    run: Run, api: MemoryApi, noun: str, limit: str
+) -> None:
+    result = run([noun, "list", "--limit", limit])
+    assert result.exit_code == 2
+    assert "x>=1" in result.output
+    assert api.requests == []
 
 
 def test_a_report_is_saved_in_the_format_that_its_file_says(

@@ -49,6 +49,8 @@ class MemoryApi:
     def __init__(self) -> None:
         self.requests: list[httpx.Request] = []
         self.jobs: dict[str, dict[str, Any]] = {}
+        #: Jobs ever made: no id comes twice.
+        self.made = 0
         self.keys: dict[str, str] = {}
         self.batches: dict[str, dict[str, Any]] = {}
         self.workloads: dict[str, dict[str, Any]] = {}
@@ -108,7 +110,8 @@ class MemoryApi:
     def _submit(self, body: dict[str, Any], key: str) -> tuple[str, bool]:
         if key in self.keys:
             return self.keys[key], False
-        id = f"job-{len(self.jobs) + 1}"
+        self.made += 1
+        id = f"job-{self.made}"
         self.keys[key] = id
         self.jobs[id] = job_json(id, labels=body.get("labels", {}), pipeline=body["pipeline"])
         return id, True

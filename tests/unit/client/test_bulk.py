@@ -87,6 +87,29 @@ def test_a_server_that_began_anew_gets_everything(api: MemoryApi, tmp_path: Path
     assert (outcome.created, outcome.existing) == (4, 0)
 
 
+def test_what_the_server_lost_is_sent_again_and_not_said_to_be_there(
+    api: MemoryApi, tmp_path: Path
+) -> None:
+    rows = manifest(tmp_path, 7)
+    first = send(api, rows, tmp_path)
+    # As after a restore to a moment between the pieces: the batch is there, some jobs are not.
+    assert first.batch is not None
+    for job in ("job-4", "job-5", "job-7"):
+        api.batches["sweep"]["jobs"].remove(job)
+        del api.jobs[job]
+        api.keys = {key: held for key, held in api.keys.items() if held != job}
+    api.requests.clear()
+    again = send(api, rows, tmp_path)
+    assert (again.created, again.existing, again.unsent) == (3, 4, 0)
+    assert sizes(api) == [3], "what is there is not sent"
+    assert again.batch is not None
+    assert again.batch.total == len(api.jobs) == 7
+    api.requests.clear()
+    third = send(api, rows, tmp_path)
+    assert (third.created, third.existing) == (0, 7)
+    assert sizes(api) == []
+
+
 def test_one_bad_row_keeps_all_back_unless_it_is_to_be_skipped(
     api: MemoryApi, tmp_path: Path
 ) -> None:
@@ -123,13 +146,19 @@ def test_a_failure_of_the_server_is_no_rows_fault(api: MemoryApi, tmp_path: Path
 
 def test_a_journal_survives_a_line_that_was_cut_off(tmp_path: Path) -> None:
     journal = Journal(tmp_path / "j" / "x.jsonl")
-    journal.add("b", ["k1", "k2"])
+    journal.add("b", {"k1": "j1", "k2": "j2"})
     with journal.path.open("a") as f:
         f.write('{"batch_id": "b", "ke')
     again = Journal(journal.path)
-    assert (again.batch_id, again.done) == ("b", {"k1", "k2"})
-    again.add("b", ["k3"])
-    assert Journal(journal.path).done == {"k1", "k2", "k3"}
+    assert (again.batch_id, again.done) == ("b", {"k1": "j1", "k2": "j2"})
+    again.add("b", {"k3": "j3"})
+    assert Journal(journal.path).done == {"k1": "j1", "k2": "j2", "k3": "j3"}
+
+
+def test_a_line_from_before_ids_were_noted_is_passed_over(tmp_path: Path) -> None:
+    path = tmp_path / "x.jsonl"
+    path.write_text('{"batch_id": "b", "keys": ["k1"]}\n')
+    assert (Journal(path).batch_id, Journal(path).done) == (None, {})
 
 
 def test_a_journal_that_cannot_be_written_does_no_harm(
@@ -137,6 +166,6 @@ def test_a_journal_that_cannot_be_written_does_no_harm(
 ) -> None:
     (tmp_path / "file").write_text("")
     journal = Journal(tmp_path / "file" / "x.jsonl")
-    journal.add("b", ["k"])
-    assert journal.done == {"k"}
+    journal.add("b", {"k": "j"})
+    assert journal.done == {"k": "j"}
     assert "send everything again" in caplog.text

@@ -51,8 +51,14 @@ def test_a_submission_carries_its_key_and_answers_with_the_job(api: MemoryApi, r
     assert job.id == "job-1"
     sent = api.requests[0]
     assert sent.url.path == "/api/v1/jobs"
-    assert sent.headers["Idempotency-Key"] == "mine"
+    assert "Idempotency-Key" not in sent.headers
+    assert json.loads(sent.content)["idempotency_key"] == "mine"
     assert json.loads(sent.content)["goal"] == "Cut cost by 20 %"
+
+
+def test_a_key_may_be_what_no_header_can_hold(api: MemoryApi, run: Run) -> None:
+    run(lambda netra: netra.jobs.submit(JobRequest(idempotency_key="n\u00e4chtlich \u2460 ")))
+    assert list(api.keys) == ["n\u00e4chtlich \u2460 "]
 
 
 def test_a_submission_whose_answer_is_lost_makes_one_job(api: MemoryApi, run: Run) -> None:

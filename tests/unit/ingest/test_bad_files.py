@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tracemalloc
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pyarrow as pa
@@ -50,6 +51,11 @@ _CSV = [
     ("ts,app\n1735689600,a\n0,b", "line 3, column ts", "mixes"),
     ("ts,event_id\n1735689600,a\n1735689600,", "line 3, column event_id", "missing"),
     ('ts,app\n1735689600,"a\nb"\n,c', "line 4, column ts", "missing"),
+    ("ts,model\n1735689600,m\n1735689601,g\0m", "line 3, column model", "NUL"),
+    ("ts,team\n1735689600,a\n1735689601,b\0", "line 3, column team", "NUL"),
+    ("ts,te\0am\n1735689600,a", "line 1, column 2", "NUL"),
+    (f"{_AZURE},note\n{_GOOD},a\0b", "line 2, column note", "NUL"),
+    ("ts,series,rate\n1735689600,a\0b,1", "line 2, column series", "NUL"),
 ]
 
 
@@ -81,6 +87,19 @@ _JSONL = [
     (f'{{{_TS}, "app": ["x"]}}', "line 1, column app", "not text"),
     ('{"model": "m", "input_tokens": 5}', "line 1", "unknown format"),
     ('{"timestamp": 0, "input_length": 5}', "line 1, column output_length", "lacks"),
+    (f'{{{_TS}}}\n{{{_TS}, "model": "gpt\\u0000-4"}}', "line 2, column model", "NUL"),
+    (f'{{{_TS}, "app": "a"}}\n{{{_TS}, "app": "a\\u0000b"}}', "line 2, column app", "NUL"),
+    (f'{{{_TS}, "event_id": "\\u0000"}}', "line 1, column event_id", "NUL"),
+    (f'{{{_TS}, "team": "\\u0000"}}', "line 1, column team", "NUL"),
+    (f'{{{_TS}}}\n{{{_TS}, "te\\u0000am": "a"}}', "line 2", "NUL"),
+    (f'{{{_TS}, "attributes": {{"a": "\\u0000"}}}}', "line 1, column attributes", "NUL"),
+    (f'{{{_TS}, "attributes": {{"\\u0000": "a"}}}}', "line 1, column attributes", "NUL"),
+    # The second object's attributes make Arrow give up: they are looked at one by one.
+    (
+        f'{{{_TS}, "attributes": {{"a": [1, "x\\u0000"]}}}}\n{{{_TS}, "attributes": 5}}',
+        "line 2, column attributes",
+        "not a JSON object",
+    ),
 ]
 
 
@@ -91,6 +110,21 @@ def test_bad_jsonl(tmp_path: Path, content: str, where: str, problem: str) -> No
     error = refusal(path)
     assert error.errors[0].where == where
     assert problem in error.errors[0].problem
+
+
+def test_a_nul_is_shown_so_that_a_person_sees_it(tmp_path: Path) -> None:
+    error = refusal(text(tmp_path / "bad.jsonl", f'{{{_TS}, "model": "gpt\\u0000-4"}}'))
+    assert error.errors[0].got == r"gpt\x00-4"
+
+
+@pytest.mark.parametrize("year", [1, 1970, 2261, 9999])
+def test_a_trace_begins_when_its_events_can_be_kept(tmp_path: Path, year: int) -> None:
+    path = text(tmp_path / "r.csv", "ts,app", "1,a")
+    with pytest.raises(InvalidInput) as caught:
+        Trace(path, start=datetime(year, 2, 1, tzinfo=UTC))
+    assert caught.value.errors[0].where == "start"
+    for good in (1971, 2260):
+        assert Trace(path, start=datetime(good, 2, 1, tzinfo=UTC)).info.anchored
 
 
 def test_two_objects_in_a_line_are_refused(tmp_path: Path) -> None:
@@ -110,6 +144,12 @@ def test_two_objects_in_a_line_are_refused(tmp_path: Path) -> None:
         ("prefix_hashes", pa.array([[1], [-1]], pa.list_(pa.int64())), "negative"),
         ("app", pa.array([["a"], ["b"]]), "not text"),
         ("note", pa.array([b"a", b"\xff"], pa.binary()), "not text"),
+        ("model", pa.array(["a", "b\0"]), "NUL"),
+        ("model", pa.array(["a", "b\0"]).dictionary_encode(), "NUL"),
+        ("model", pa.array(["a", "b\0"], pa.large_string()), "NUL"),
+        ("attributes", pa.array([[], [("k\0", "v")]], pa.map_(pa.string(), pa.string())), "NUL"),
+        ("attributes", pa.array([[], [("k", "v\0")]], pa.map_(pa.string(), pa.string())), "NUL"),
+        ("attributes", pa.array([None, {"k": "v\0"}]), "NUL"),
     ],
 )
 def test_bad_parquet_values(tmp_path: Path, column: str, values: pa.Array, problem: str) -> None:

@@ -16,7 +16,9 @@ from netra.ingest.schema import EVENT_SCHEMA
 from netra.ingest.write import container_of, write_events
 from tests.unit.ingest.traces import read_table
 
-_TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=12)
+#: A NUL is refused: `test_bad_files`.
+_CHARACTERS = st.characters(exclude_characters="\0", exclude_categories=["Cs"])
+_TEXT = st.text(_CHARACTERS, max_size=12)
 _BY_TYPE: dict[Any, st.SearchStrategy[Any]] = {
     pa.string(): _TEXT,
     pa.uint32(): st.integers(0, 2**32 - 1),
@@ -25,7 +27,7 @@ _BY_TYPE: dict[Any, st.SearchStrategy[Any]] = {
 }
 _FIXED: dict[str, st.SearchStrategy[Any]] = {
     "ts": st.datetimes(datetime(1971, 2, 1), datetime(2200, 1, 1), timezones=st.just(UTC)),  # noqa: DTZ001
-    "event_id": st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=12),
+    "event_id": st.text(_CHARACTERS, min_size=1, max_size=12),
     # A part is at most the whole.
     "input_tokens": st.none() | st.integers(2**31, 2**32 - 1),
     "output_tokens": st.none() | st.integers(2**31, 2**32 - 1),
