@@ -10,13 +10,13 @@ from litestar.params import FromPath
 
 from netra.api import examples, paging
 from netra.api.call import Call
-from netra.api.job import run_again
+from netra.api.job import run_again, why_refused
 from netra.api.services import Served
 from netra.catalog import agents
 from netra.engine import control
 from netra.errors import Conflict, NotFound
 from netra.schemas.dead_letter import DeadLetter, Refused, ReplayAnswer, ReplayRequest
-from netra.schemas.job import RETRIED, Job
+from netra.schemas.job import Job
 from netra.schemas.page import Page
 from netra.store import batch as batches
 from netra.store import dead_letter
@@ -79,7 +79,10 @@ class DeadLetterController(Controller):
                 services.outgoing.send(done.facts)
                 jobs += done.jobs
                 refused += [
-                    Refused(job_id=str(job), detail=await _why(connection, tenant_id, job, detail))
+                    Refused(
+                        job_id=str(job),
+                        detail=await why_refused(connection, tenant_id, job, detail),
+                    )
                     for job, detail in done.refused.items()
                 ]
             left = await dead_letter.waiting(connection, tenant_id, wanted, 1)
@@ -109,11 +112,3 @@ async def _check_there(connection: AsyncConnection, tenant_id: str, wanted: Lett
         raise NotFound(f"there is no job {wanted.job_id}")
     if wanted.batch_id and not await batches.exists(connection, tenant_id, wanted.batch_id):
         raise NotFound(f"there is no batch {wanted.batch_id}")
-
-
-async def _why(connection: AsyncConnection, tenant_id: str, job_id: UUID, detail: str) -> str:
-    """Why a job was not run again, as it stands now: others may have been at it meanwhile."""
-    head = await job_store.head(connection, tenant_id, job_id)
-    if head is None or head.state in RETRIED:
-        return detail
-    return f"somebody else has run it again meanwhile; it is {head.state}"

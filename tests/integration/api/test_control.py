@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import httpx
@@ -101,7 +102,21 @@ def test_who_comes_second_is_told_that_somebody_else_ran_it_again(
     assert answer["jobs"] == [jobs[1]]
     (refused,) = answer["refused"]
     assert refused["job_id"] == jobs[0]
-    assert refused["detail"] == "somebody else has run it again meanwhile; it is queued"
+    said = f"somebody else has run job {jobs[0]} again meanwhile; it is queued"
+    assert refused["detail"] == said
+
+
+def test_one_of_many_who_retry_at_once_runs_the_job_and_no_other_contradicts_itself(
+    caller: Caller, engine: Engine
+) -> None:
+    job = failed(caller, engine)
+    url = f"/api/v1/jobs/{job}/retry"
+    with ThreadPoolExecutor(20) as threads:
+        answers = list(threads.map(lambda _: caller.http.post(url), range(20)))
+    assert sorted(a.status_code for a in answers) == [202, *[409] * 19]
+    for detail in (a.json()["detail"] for a in answers if a.status_code == 409):
+        assert "is queued" in detail
+        assert "failed;" not in detail
 
 
 def test_bad_filters_are_refused(http: httpx.Client) -> None:

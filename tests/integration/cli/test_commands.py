@@ -163,6 +163,9 @@ def test_tenants_are_looked_after(netra: Run, stack: StackInfo) -> None:
     made = netra("tenant", "add", "acme", *home, "--json")
     assert json.loads(made.stdout)["api_key"].startswith("netra_")
     assert netra("tenant", "add", "acme", *home).returncode == 2
+    unnamed = netra("tenant", "add", "", *home)
+    assert unnamed.returncode == 2
+    assert "1 to 100 printable characters" in unnamed.stderr
     changed = netra("tenant", "set", "acme", "--weight", "2", "--max-running", "3", *home, "--json")
     found = json.loads(changed.stdout)
     assert (found["weight"], found["max_running"]) == (2.0, 3)
