@@ -15,6 +15,8 @@ from netra.store.postgres import Connection
 from tests.integration.api.conftest import Caller, Engine, report_result
 
 NOOP = {"stages": [{"agent": "noop"}]}
+#: The id of no job.
+NOBODYS = "01a20b7a-7798-742e-a1d3-000000000000"
 
 
 def post(http: httpx.Client, body: Any, **headers: str) -> httpx.Response:
@@ -167,13 +169,13 @@ def test_a_body_nested_too_deeply_is_refused(http: httpx.Client) -> None:
         ("/jobs?workload_id=%00", "workload_id"),
         ("/workloads/%00", "path"),
         ("/supply?kind=%00", "kind"),
-        (f"/jobs/{new_id()}/results/a%00", "path"),
-        (f"/jobs/{new_id()}/facts?epoch=2147483648", "epoch"),
-        (f"/jobs/{new_id()}/facts?after_seq=99999999999999999999", "after_seq"),
-        (f"/jobs/{new_id()}/facts?after_seq={2**63}", "after_seq"),
-        (f"/jobs/{new_id()}/facts?cursor=2147483648-1", "cursor"),
-        (f"/jobs/{new_id()}/facts?cursor=1-{2**63}", "cursor"),
-        (f"/jobs/{new_id()}/events?last_event_id=1-{2**63}", "Last-Event-ID"),
+        (f"/jobs/{NOBODYS}/results/a%00", "path"),
+        (f"/jobs/{NOBODYS}/facts?epoch=2147483648", "epoch"),
+        (f"/jobs/{NOBODYS}/facts?after_seq=99999999999999999999", "after_seq"),
+        (f"/jobs/{NOBODYS}/facts?after_seq={2**63}", "after_seq"),
+        (f"/jobs/{NOBODYS}/facts?cursor=2147483648-1", "cursor"),
+        (f"/jobs/{NOBODYS}/facts?cursor=1-{2**63}", "cursor"),
+        (f"/jobs/{NOBODYS}/events?last_event_id=1-{2**63}", "Last-Event-ID"),
     ],
 )
 def test_what_no_store_can_hold_is_refused_by_name(

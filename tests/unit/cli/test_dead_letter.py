@@ -15,14 +15,14 @@ def page(jobs: list[str], refused: list[str], *, more: bool) -> httpx.Response:
 
 def test_what_every_call_refused_is_told(run: Run, api: MemoryApi) -> None:
     api.fail_next = [
-        page(["a"], ["x", "y"], more=True),
+        page(["a"], ["w", "x", "y"], more=True),
         # What was refused may be met again, and be taken.
         page(["y"], ["x", "z"], more=False),
     ]
     result = run(["dead-letter", "replay", "--all", "--json"])
     answer = json.loads(result.stdout)
     assert answer["jobs"] == ["a", "y"]
-    assert [r["job_id"] for r in answer["refused"]] == ["x", "z"]
+    assert [r["job_id"] for r in answer["refused"]] == ["w", "x", "z"]
 
 
 def test_few_of_many_refusals_are_shown_and_all_are_counted(run: Run, api: MemoryApi) -> None:
