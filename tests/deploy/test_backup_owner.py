@@ -49,10 +49,16 @@ def is_not_well(made: Place, words: str) -> None:
     assert health.returncode == 1, health.stdout
     assert words in plain(health.stdout)
     assert netra(made, "health", "backup", "--alive").returncode == 0
+    state, found = doctor(made)
+    assert state == "fail"
+    assert words in found
+
+
+def doctor(made: Place) -> tuple[str, str]:
+    """What it says of the follower."""
     checks = json.loads(netra(made, "doctor", "--json").stdout)
     (found,) = (c for c in checks if c["name"] == "backup follower")
-    assert found["state"] == "fail"
-    assert words in found["found"]
+    return found["state"], found["found"]
 
 
 def timelines(made: Place, work: Work) -> tuple[int, bool]:
@@ -168,10 +174,12 @@ def test_a_follower_that_does_not_get_through_says_so(made: Place, proof: Proof)
         again.process.kill()
         again.process.wait(30)
         assert netra(made, "health", "backup").returncode == 1
+        state, found = doctor(made)
+        assert state == "warn"
+        assert "has ended" in found
     proof("backup follow: where nothing gets through, health, doctor, log and exit code say so")
 
 
 def is_well(made: Place) -> None:
     assert netra(made, "health", "backup").returncode == 0
-    checks = json.loads(netra(made, "doctor", "--json").stdout)
-    assert [c["state"] for c in checks if c["name"] == "backup follower"] == ["ok"]
+    assert doctor(made)[0] == "ok"

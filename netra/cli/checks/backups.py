@@ -42,7 +42,8 @@ def _judged(beat: Beat, stands: Standing | None) -> Check:
     known = f"; {stands.words(now)}" if stands else ""
     if beat.ended:
         found = f"pid {beat.pid} has ended; its last beat was {beat.age_s:.0f} s ago{known}"
-        return Check(name=_NAME, state="warn", found=found, mend="start netra backup follow again")
+        mend = f"start netra backup follow again; if there shall be none, remove {beat.path}"
+        return Check(name=_NAME, state="warn", found=found, mend=mend)
     if beat.age_s > _SENDING_S:
         found = f"pid {beat.pid} has not beaten for {beat.age_s:.0f} s: it hangs{known}"
         return Check(name=_NAME, state="fail", found=found, mend="look at its log, and restart it")
