@@ -37,7 +37,11 @@ _IN_A_POD = {"netra", "python", "env", "timeout"}
 _MADE = {("job", "netra-migrate-back"), ("serviceaccount", "netra-migrate-back")}
 _MADE |= {("job", f"netra-backup-{name}-again") for name in ("postgres", "verify")}
 _ASSIGNMENT = re.compile(r"^\w+=")
-_COMPOSE = {"exec": set(), "logs": {"--tail"}, "ps": set(), "restart": set(), "up": {"--detach"}}
+_COMPOSE = {
+    "exec": set(), "logs": {"--tail"}, "ps": set(), "restart": set(), "stop": set(),
+    "run": {"--rm", "--no-deps", "--entrypoint"}, "up": {"--detach"},
+}  # fmt: skip
+_COMPOSE_VALUED = {"--tail", "--entrypoint"}
 _PLACEHOLDER = re.compile(r"^[A-Z][A-Z_]+$|^…$")
 
 
@@ -246,16 +250,27 @@ def _helm(rest: list[str]) -> None:
 
 
 def _docker(rest: list[str]) -> None:
-    compose, option, file, verb, *arguments = rest
-    if (compose, option) != ("compose", "--file"):
+    words, services = rest[1:], dict[str, dict[str, str]]()
+    if rest[0] != "compose" or words[0] != "--file":
         raise Wrong("say docker compose --file FILE")
-    if not (ROOT / file).is_file():
-        raise Wrong(f"there is no {file}")
-    services = yaml.safe_load((ROOT / file).read_text())["services"]
-    _flags("docker compose", verb, _COMPOSE, [w for w in arguments if w != "-s" and w != "-t"])
-    named = [w for w in arguments if not w.startswith("-") and not w.isdigit()]
-    if named and named[0] not in services:
-        raise Wrong(f"{file} has no service {named[0]}")
+    while words[0] == "--file":
+        if not (ROOT / words[1]).is_file():
+            raise Wrong(f"there is no {words[1]}")
+        read = yaml.safe_load((ROOT / words[1]).read_text())["services"]
+        services = {**read, **services}
+        words = words[2:]
+    verb, *arguments = words
+    while arguments and arguments[0].startswith("-"):
+        _flags("docker compose", verb, _COMPOSE, arguments[:1])
+        arguments = arguments[2 if arguments[0] in _COMPOSE_VALUED else 1 :]
+    _flags("docker compose", verb, _COMPOSE, [])
+    named = arguments[:1] if verb in ("exec", "run") else arguments
+    for word in named:
+        if word not in services:
+            raise Wrong(f"no file has a service {word}")
+    inside = arguments[1:] if verb in ("exec", "run") else []
+    if inside and "/netra-" in services[named[0]]["image"]:
+        _in_a_pod(inside)
 
 
 def _flags(program: str, verb: str, known: dict[str, set[str]], arguments: list[str]) -> None:

@@ -27,7 +27,7 @@ from tests.deploy.conftest import Proof
 from tests.deploy.images import dockerfile
 from tests.deploy.tools import ROOT, tool
 
-FILES = ("compose.yaml", "compose.gpu.yaml")
+FILES = ("compose.yaml", "compose.gpu.yaml", "compose.restore.yaml")
 #: The one place of each figure is the issue's table of operations.
 LIMITS = {
     "backend": ("2", "4G"),
