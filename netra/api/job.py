@@ -42,6 +42,7 @@ from netra.store.postgres import AsyncConnection, checkout
 from netra.store.workload import Readable
 
 _KEY = "Idempotency-Key"
+_KEY_RULE = f"1 to {KEY_LENGTH} characters; the same as in the body, if it has one too."
 _FILTERS = ("state", "workload_id", "batch_id", "pipeline", "limit", "cursor")
 
 
@@ -131,7 +132,7 @@ class JobController(Controller):
         request: Call,
         services: Served,
         idempotency_key: Annotated[
-            IdempotencyKey | None, HeaderParameter(name=_KEY, description="As in the body.")
+            IdempotencyKey | None, HeaderParameter(name=_KEY, description=_KEY_RULE)
         ] = None,
     ) -> Response[JobAnswer]:
         """Answered before anything runs: follow the job, or ask for it, by its URLs.

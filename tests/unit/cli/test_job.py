@@ -1,10 +1,12 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import pytest
 
+from netra.catalog.agents import all_agents
 from tests.unit.cli.conftest import Run
 from tests.unit.client.memory_api import MemoryApi, job_json
 
@@ -124,3 +126,9 @@ def test_a_report_is_saved_in_the_format_that_its_file_says(
     assert api.requests[-1].url.params["format"] == "html"
     assert run(["report", "j"]).stdout.strip() == "<!doctype html>"
     assert api.requests[-1].url.params["format"] == "markdown"
+
+
+def test_the_help_of_the_list_of_agents_names_those_that_it_leaves_out(run: Run) -> None:
+    said = " ".join(run(["agent", "list", "--help"]).stdout.split())
+    left_out = {agent.name for agent in all_agents() if agent.internal}
+    assert set(re.findall(r"noop[\w-]*", said)) == left_out
