@@ -412,6 +412,7 @@ DECLARE
     v_now float8;
     v_outbox bigint;
     v_chosen uuid[];
+    v_locked uuid[];
     v_starts float8[];
     v_steps float8[];
     v_messages jsonb := '[]';
@@ -474,16 +475,22 @@ BEGIN
                     began + (nth - 1) / weight AS start, 1 / weight AS step,
                     here + nth = 1 AS first
                 FROM candidate WHERE max_running IS NULL OR held + nth <= max_running) c
-        ), chosen AS (
-            SELECT r.id, c.share, c.start, c.step
-            FROM ranked c JOIN stages r ON r.id = c.id JOIN jobs j ON j.id = r.job_id
-            WHERE r.state = 'ready' AND (place <= v_room OR first AND place <= v_room + v_slots)
-            ORDER BY c.share, c.start, c.id
-            FOR NO KEY UPDATE OF j, r SKIP LOCKED
         )
         SELECT array_agg(id ORDER BY share, start, id), array_agg(start ORDER BY share, start, id),
             array_agg(step ORDER BY share, start, id)
-        INTO v_chosen, v_starts, v_steps FROM chosen;
+        INTO v_chosen, v_starts, v_steps FROM ranked
+        WHERE place <= v_room OR first AND place <= v_room + v_slots;
+
+        -- Those of them that nobody else has locked. Written so, the state leads to no index: a plan
+        -- that was made while few were ready would read all that are.
+        SELECT array_agg(id) INTO v_locked FROM (
+            SELECT r.id FROM stages r JOIN jobs j ON j.id = r.job_id
+            WHERE r.id = ANY(v_chosen) AND coalesce(r.state, '') = 'ready'
+            FOR NO KEY UPDATE OF j, r SKIP LOCKED) l;
+        SELECT array_agg(id ORDER BY nth), array_agg(start ORDER BY nth), array_agg(step ORDER BY nth)
+        INTO v_chosen, v_starts, v_steps
+        FROM unnest(v_chosen, v_starts, v_steps) WITH ORDINALITY AS c(id, start, step, nth)
+        WHERE id = ANY(v_locked);
     END IF;
 
     IF v_chosen IS NOT NULL THEN
