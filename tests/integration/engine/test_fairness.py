@@ -212,3 +212,25 @@ def test_workers_that_went_silent_bring_no_slots(bench: Bench) -> None:
     bench.queue.connection.execute("UPDATE workers SET heartbeat_at = now() - interval '1 min'")
     answer = bench.queue.admit("cpu", ahead=1, stale_s=8, readmit_s=5)
     assert answer["messages"] == []
+
+
+def pages_of_an_admission(bench: Bench) -> int:
+    """How many pages of PostgreSQL's it looks at."""
+    row = bench.queue.connection.execute(
+        "EXPLAIN (ANALYZE, BUFFERS, FORMAT JSON) SELECT netra_admit_ready('cpu', 0, 0, 60, 60)"
+    ).fetchone()
+    assert row is not None
+    return row["QUERY PLAN"][0]["Plan"]["Shared Hit Blocks"]
+
+
+def test_an_admission_reads_no_more_where_more_waits(bench: Bench) -> None:
+    bench.slots(3)
+    # Plans are made once, and here while next to nothing waits.
+    bench.submit({"name": "a"}, tenant="small")
+    pages_of_an_admission(bench)
+    bench.submit({"name": "a"}, tenant="small")
+    few = pages_of_an_admission(bench)
+    bench.submit(*({"name": f"s{i}"} for i in range(20_000)), tenant="big")
+    many = pages_of_an_admission(bench)
+    assert admitted(bench) == {"small": 2, "big": 1}
+    assert many < few + 100
