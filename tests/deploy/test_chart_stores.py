@@ -14,6 +14,7 @@ import psycopg
 import pytest
 import redis as driver
 
+from netra.backup import owner
 from netra.backup import postgres as backup
 from netra.backup.destination import Folder
 from netra.backup.errors import BackupFailed
@@ -140,13 +141,14 @@ def test_postgresql_lets_its_backups_be_made(tmp_path: Path, proof: Proof) -> No
             )
             migrate_postgres(settings)
             destination = Folder(tmp_path / "kept")
+            whose = owner.known(owner.admitted(settings, destination, history=True))
             with pytest.raises(BackupFailed, match=r"no pg_hba\.conf entry for replication"):
-                backup.take(settings, destination, "full")
+                backup.take(settings, destination, "full", whose)
             rules.write_text(text)
             with psycopg.connect(url) as connection:
                 connection.execute("SELECT pg_reload_conf()")
-            until(lambda: backup.take(settings, destination, "full"), within_s=30)
-            increment = backup.take(settings, destination, "incremental")
+            until(lambda: backup.take(settings, destination, "full", whose), within_s=30)
+            increment = backup.take(settings, destination, "incremental", whose)
             (tmp_path / "wal").mkdir()
             receiver = Receiver(settings, tmp_path / "wal")
             try:
