@@ -215,22 +215,27 @@ def test_workers_that_went_silent_bring_no_slots(bench: Bench) -> None:
 
 
 def pages_of_an_admission(bench: Bench) -> int:
-    """How many pages of PostgreSQL's it looks at."""
-    row = bench.queue.connection.execute(
-        "EXPLAIN (ANALYZE, BUFFERS, FORMAT JSON) SELECT netra_admit_ready('cpu', 0, 0, 60, 60)"
-    ).fetchone()
-    assert row is not None
-    return row["QUERY PLAN"][0]["Plan"]["Shared Hit Blocks"]
+    """How many pages of PostgreSQL's it takes to admit one stage of the small tenant.
+
+    The least of several, since some make their plans anew.
+    """
+    counted: list[int] = []
+    for _ in range(5):
+        bench.submit({"name": "a"}, tenant="small")
+        row = bench.queue.connection.execute(
+            "EXPLAIN (ANALYZE, BUFFERS, FORMAT JSON) SELECT netra_admit_ready('cpu', 0, 0, 60, 60)"
+        ).fetchone()
+        assert row is not None
+        counted.append(row["QUERY PLAN"][0]["Plan"]["Shared Hit Blocks"])
+    return min(counted)
 
 
 def test_an_admission_reads_no_more_where_more_waits(bench: Bench) -> None:
-    bench.slots(3)
+    bench.slots(20)
+    bench.queue.connection.execute("UPDATE tenants SET max_running = 0 WHERE id = 'big'")
     # Plans are made once, and here while next to nothing waits.
-    bench.submit({"name": "a"}, tenant="small")
-    pages_of_an_admission(bench)
-    bench.submit({"name": "a"}, tenant="small")
     few = pages_of_an_admission(bench)
     bench.submit(*({"name": f"s{i}"} for i in range(20_000)), tenant="big")
     many = pages_of_an_admission(bench)
-    assert admitted(bench) == {"small": 2, "big": 1}
-    assert many < few + 100
+    assert admitted(bench) == {"small": 10}
+    assert many < few + 200

@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from uuid import UUID
 
+import psutil
 import pytest
 
 from netra.cli.checks import queue
@@ -21,6 +22,7 @@ from netra.embedded.home import Home
 from netra.ids import made_at, new_id
 from netra.settings import Database, Settings
 from netra.store.operating import WorkerRow
+from tests.waiting import until
 
 OWN = "postgresql://netra:word@127.0.0.1:5433/netra"
 SCHEDULER = Path(__file__).parents[3] / "netra" / "engine" / "scheduler.py"
@@ -54,6 +56,8 @@ def made_ago(seconds: float) -> UUID:
 def process(**told: str) -> Iterator[int]:
     started = subprocess.Popen(["sleep", "60"], env={"PATH": os.environ["PATH"], **told})
     try:
+        # For a moment after it begins, the kernel shows no environment.
+        until(lambda: bool(psutil.Process(started.pid).environ()))
         yield started.pid
     finally:
         started.kill()
