@@ -82,7 +82,7 @@ def connect(settings: Database, name: str) -> Connection:
 
 
 def pool(settings: Database, name: str) -> AsyncConnectionPool[AsyncConnection]:
-    """The API's pool, not yet open; connections are checked before they are handed out."""
+    """The API's pool, not yet open; `checkout` looks at what it hands out."""
     return AsyncConnectionPool(
         dsn(settings),
         connection_class=psycopg.AsyncConnection[DictRow],
@@ -93,32 +93,48 @@ def pool(settings: Database, name: str) -> AsyncConnectionPool[AsyncConnection]:
         max_idle=60,
         timeout=settings.connect_timeout_s,
         reconnect_timeout=5,
-        check=_alive,
         open=False,
     )
-
-
-async def _alive(connection: AsyncConnection) -> None:
-    """Raises if the connection broke since it was last used; the pool then opens another.
-
-    A server that goes away says so, or its machine does: the socket can be read then. Asking it
-    would cost a round trip for each request, and wait as long for one that is silent as the
-    request itself.
-    """
-    readable = select.poll()
-    readable.register(connection.pgconn.socket, select.POLLIN)
-    while readable.poll(0):
-        connection.pgconn.consume_input()
 
 
 @asynccontextmanager
 async def checkout(
     source: AsyncConnectionPool[AsyncConnection],
 ) -> AsyncIterator[AsyncConnection]:
-    """A connection from the pool; a store that is away is a StoreUnavailable, not a stack trace."""
+    """A living connection from the pool; a store that is away is a StoreUnavailable.
+
+    The pool could check by itself, but waits longer and longer after each connection that is dead:
+    once PostgreSQL has started anew, all are, and requests would fail for as long.
+    """
     with unavailable():
-        async with source.connection() as connection:
-            yield connection
+        connection = await source.getconn()
+        while _broken(connection):
+            # The pool makes another for one that comes back closed.
+            await connection.close()
+            await source.putconn(connection)
+            connection = await source.getconn()
+        try:
+            async with connection:
+                yield connection
+        finally:
+            await source.putconn(connection)
+
+
+def _broken(connection: AsyncConnection) -> bool:
+    """Whether the connection broke since it was last used.
+
+    A server that goes away says so, or its machine does: the socket can be read then. Asking it
+    would cost a round trip for each request, and wait as long for one that is silent as the
+    request itself.
+    """
+    readable = select.poll()
+    try:
+        readable.register(connection.pgconn.socket, select.POLLIN)
+        while readable.poll(0):
+            connection.pgconn.consume_input()
+    except psycopg.OperationalError:
+        return True
+    return False
 
 
 @contextmanager

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from contextlib import AsyncExitStack
 from datetime import UTC, datetime
 
 import msgspec
@@ -103,6 +104,23 @@ def test_a_connection_that_the_server_closed_is_not_handed_out(
                 "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity"
                 " WHERE application_name = 'netra-api' AND pid <> pg_backend_pid()"
             )
+        assert (await services.intake.submit(drafted(caller.tenant))).created
+
+    on(api_settings, action)
+
+
+def test_no_request_fails_because_many_connections_were_closed(
+    api_settings: Settings, caller: Caller, pg: Connection
+) -> None:
+    async def action(services: Services) -> None:
+        async with AsyncExitStack() as held:
+            # As after a busy hour.
+            for _ in range(8):
+                await held.enter_async_context(checkout(services.pool))
+        pg.execute(
+            "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity"
+            " WHERE application_name = 'netra-api' AND pid <> pg_backend_pid()"
+        )
         assert (await services.intake.submit(drafted(caller.tenant))).created
 
     on(api_settings, action)
