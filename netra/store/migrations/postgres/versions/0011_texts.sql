@@ -481,8 +481,9 @@ BEGIN
         INTO v_chosen, v_starts, v_steps FROM ranked
         WHERE place <= v_room OR first AND place <= v_room + v_slots;
 
-        -- Those of them that nobody else has locked. Written so, the state leads to no index: a plan
-        -- that was made while few were ready would read all that are.
+        -- Those of them that nobody else has locked. A plan made while few are ready would go on
+        -- reading all that are: so rows are named by arrays of their ids, here and below, and the
+        -- state is written in a way that leads to no index.
         SELECT array_agg(id) INTO v_locked FROM (
             SELECT r.id FROM stages r JOIN jobs j ON j.id = r.job_id
             WHERE r.id = ANY(v_chosen) AND coalesce(r.state, '') = 'ready'
@@ -499,7 +500,7 @@ BEGIN
             UPDATE stages r SET state = 'admitted', admission = admission + 1,
                 admitted_at = clock_timestamp()
             FROM unnest(v_chosen, v_starts, v_steps) WITH ORDINALITY AS c(id, start, step, nth)
-            WHERE r.id = c.id
+            WHERE r.id = c.id AND r.id = ANY(v_chosen)
             RETURNING r.id, r.job_id, r.tenant_id, r.name, r.admission, r.attempt, c.start, c.step,
                 c.nth
         ), shared AS (
@@ -511,7 +512,7 @@ BEGIN
         ), numbered AS (
             UPDATE jobs j SET seq = j.seq + a.n
             FROM (SELECT job_id, count(*) AS n FROM admitted GROUP BY job_id) a
-            WHERE j.id = a.job_id
+            WHERE j.id = a.job_id AND j.id = ANY(ARRAY(SELECT job_id FROM admitted))
             RETURNING j.id, j.epoch, j.seq - a.n AS before, j.tenant_id, j.batch_id, j.traceparent
         ), told AS (
             SELECT j.id AS job_id, j.epoch, j.tenant_id, j.batch_id, j.traceparent,
