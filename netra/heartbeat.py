@@ -63,15 +63,18 @@ class Beat:
     @property
     def ended(self) -> bool:
         """Whether the process that wrote it is known to have ended."""
-        if self.pid is None:
-            return False
-        try:
-            os.kill(self.pid, 0)
-        except ProcessLookupError:
-            return True
-        except OSError:
-            return False  # somebody else's, and it lives
+        return self.pid is not None and not lives(self.pid)
+
+
+def lives(pid: int) -> bool:
+    """Whether there is a process of this number, whosoever."""
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
         return False
+    except OSError:
+        return True  # somebody else's
+    return True
 
 
 def beats(where: Path, name: str) -> list[Beat]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, get_type_hints
 
 import msgspec
@@ -31,6 +31,12 @@ _WORDS = {
 }
 
 _Steps = list[str | int]
+#: From the whole of some JSON to a place in it: names, and numbers in lists.
+Steps = Sequence[str | int]
+
+NUL = "\0"
+#: How JSON writes it. It may be the end of a backslash that is escaped itself (`\\u0000`).
+ESCAPED_NUL = b"\\u0000"
 
 
 def problem_of(error: msgspec.ValidationError, value: Any, kind: Any, under: str = "") -> Problem:
@@ -93,6 +99,28 @@ def _first_problem(value: Any, kind: Any, under: str) -> list[Problem]:
     return []
 
 
+def nuls(value: Any, steps: tuple[str | int, ...] = ()) -> Iterator[tuple[Steps, str, bool]]:
+    """Where in JSON there is a NUL, which PostgreSQL can hold in no text.
+
+    Yields:
+        The steps there, the text that holds it, and whether that is a name, and the last step.
+    """
+    match value:
+        case str():
+            if NUL in value:
+                yield steps, value, False
+        case Mapping():
+            for name, inner in value.items():
+                if NUL in name:
+                    yield (*steps, name), name, True
+                yield from nuls(inner, (*steps, name))
+        case list():
+            for i, inner in enumerate(value):
+                yield from nuls(inner, (*steps, i))
+        case _:
+            pass
+
+
 def in_words(kind: Any) -> str:
     """What a value of this type is: `text`, `one of: a, b`, or `a value` where that is open."""
     return _named(inspect.type_info(kind))
@@ -105,7 +133,7 @@ def described(message: str, path: str, value: Any, kind: Any, under: str = "") -
     type_ = _type_at(steps, inspect.type_info(kind))
     if field := _FIELD.search(message):
         return _field_problem(field[1] == "unknown", [*steps, field[2]], got, type_, under)
-    where = _written(steps, under)
+    where = written(steps, under)
     if matched is None:
         allowed = _allowed(type_)
         said = "unknown value" if allowed else message
@@ -119,7 +147,7 @@ def _field_problem(
     unknown: bool, steps: _Steps, got: Any, type_: inspect.Type | None, under: str
 ) -> Problem:
     """An object has a field too many, or one too few."""
-    where = _written(steps, under)
+    where = written(steps, under)
     name = str(steps[-1])
     fields = _fields(type_)
     if unknown:
@@ -133,7 +161,7 @@ def _field_problem(
 def _key_problem(message: str, steps: _Steps, value: Any, kind: Any, under: str) -> Problem:
     type_ = _type_at(steps, inspect.type_info(kind))
     keys = type_.key_type if isinstance(type_, inspect.DictType) else None
-    where = _written(steps, under)
+    where = written(steps, under)
     if got := _VALUE.fullmatch(message):
         name = got[1].strip("'")
         return Problem(where=where, problem="unknown name", got=name, expected=_allowed(keys))
@@ -180,8 +208,8 @@ def _json_type(value: Any) -> str:
     return type(value).__name__
 
 
-def _written(steps: Sequence[str | int], under: str) -> str:
-    """`["stages", 2, "agent"]` → `stages[2].agent`."""
+def written(steps: Sequence[str | int], under: str = "") -> str:
+    """`["stages", 2, "agent"]` → `stages[2].agent`; `body` where it is the whole."""
     text = under
     for step in steps:
         if isinstance(step, int) or step == "...":

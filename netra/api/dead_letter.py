@@ -10,7 +10,7 @@ from litestar.params import FromPath
 
 from netra.api import examples, paging
 from netra.api.call import Call
-from netra.api.job import run_again, why_refused
+from netra.api.job import run_again
 from netra.api.services import Served
 from netra.catalog import agents
 from netra.engine import control
@@ -78,13 +78,7 @@ class DeadLetterController(Controller):
                 done = await control.replay(connection, tenant_id, found[i : i + _AT_ONCE])
                 services.outgoing.send(done.facts)
                 jobs += done.jobs
-                refused += [
-                    Refused(
-                        job_id=str(job),
-                        detail=await why_refused(connection, tenant_id, job, detail),
-                    )
-                    for job, detail in done.refused.items()
-                ]
+                refused += [Refused(job_id=str(j), detail=d) for j, d in done.refused.items()]
             left = await dead_letter.waiting(connection, tenant_id, wanted, 1)
         # Where nothing moved, calling again would change nothing.
         more = bool(jobs) and bool(left)

@@ -26,7 +26,6 @@ from netra.progress.message import Message, Position
 from netra.schemas.job import (
     JOB_STATES,
     KEY_LENGTH,
-    RETRIED,
     IdempotencyKey,
     Job,
     JobAnswer,
@@ -98,27 +97,12 @@ async def run_again(services: Services, request: Call, job_id: UUID) -> Job:
     before = await shown(services, request.user, job_id)
     tenant_id = request.user.tenant_id
     async with checkout(services.pool) as connection:
-        try:
-            facts = await control.retry(connection, tenant_id, job_id)
-        except Conflict as e:
-            if before.state not in RETRIED:
-                raise
-            raise Conflict(await why_refused(connection, tenant_id, job_id, e.detail)) from e
+        facts = await control.retry(connection, tenant_id, job_id, seen=before.state)
     services.outgoing.send(facts)
     job = linked(await shown(services, request.user, job_id), request)
     if before.deadline is None or job.deadline is not None:
         return job
     return msgspec.structs.replace(job, dropped_deadline=before.deadline)
-
-
-async def why_refused(
-    connection: AsyncConnection, tenant_id: str, job_id: UUID, detail: str
-) -> str:
-    """Why a job that could be run again was not, as it stands now: others may have been at it."""
-    head = await jobs.head(connection, tenant_id, job_id)
-    if head is None or head.state in RETRIED:
-        return detail
-    return f"somebody else has run job {job_id} again meanwhile; it is {head.state}"
 
 
 class JobController(Controller):

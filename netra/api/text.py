@@ -6,16 +6,14 @@ get through the JSON decoder.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from typing import Any
 
 from litestar import Request
 
 from netra.errors import InvalidInput, Problem
+from netra.validation import ESCAPED_NUL, NUL, nuls, written
 
-_NUL = "\0"
-#: How JSON writes it. It may be the end of a backslash that is escaped itself (`\\u0000`).
-_ESCAPED = b"\\u0000"
 _DETAIL = "the request holds a NUL character (U+0000), which cannot be stored"
 #: Places told of at most: a person reads them.
 _TOLD = 20
@@ -31,8 +29,11 @@ def check_body(raw: bytes, content: Any) -> None:
         InvalidInput: names each place.
     """
     # A bare one is no JSON.
-    if _ESCAPED in raw:
-        _refuse(_inside(content, ""))
+    if ESCAPED_NUL in raw:
+        _refuse(
+            (written(steps[:-1] if is_name else steps), text)
+            for steps, text, is_name in nuls(content)
+        )
 
 
 def check_url(request: Request[Any, Any, Any]) -> None:
@@ -41,26 +42,11 @@ def check_url(request: Request[Any, Any, Any]) -> None:
     Raises:
         InvalidInput: names the parameter.
     """
-    if _NUL in request.scope["path"]:
+    if NUL in request.scope["path"]:
         _refuse(iter([("path", request.scope["path"])]))
     if b"%00" in request.scope["query_string"]:
         pairs = request.query_params.multi_items()
-        _refuse((name, f"{name}={text}") for name, text in pairs if _NUL in name + text)
-
-
-def _inside(value: Any, where: str) -> Iterator[tuple[str, str]]:
-    """Where in JSON there are NULs, and the texts that hold them."""
-    if isinstance(value, str):
-        if _NUL in value:
-            yield where or "body", value
-    elif isinstance(value, Mapping):
-        for name, inner in value.items():
-            if _NUL in name:
-                yield where or "body", name
-            yield from _inside(inner, f"{where}.{name}" if where else name)
-    elif isinstance(value, list):
-        for i, inner in enumerate(value):
-            yield from _inside(inner, f"{where}[{i}]")
+        _refuse((name, f"{name}={text}") for name, text in pairs if NUL in name + text)
 
 
 def _refuse(found: Iterator[tuple[str, str]]) -> None:
@@ -78,4 +64,4 @@ def _refuse(found: Iterator[tuple[str, str]]) -> None:
 
 def _shown(text: str) -> str:
     r"""With `\x00` in place of the character itself, which terminals and logs would swallow."""
-    return text.replace(_NUL, r"\x00")
+    return text.replace(NUL, r"\x00")

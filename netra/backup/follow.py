@@ -29,6 +29,7 @@ from netra.backup.ages import Ages
 from netra.backup.claim import Claim
 from netra.backup.destination import Destination
 from netra.backup.errors import BackupFailed
+from netra.backup.owner import Owner
 from netra.backup.receiver import Receiver
 from netra.backup.scratch import scratch
 from netra.backup.standing import Standing
@@ -162,17 +163,17 @@ class Follower:
         self, pg: postgres.Connection, client: Client, receiver: Receiver, folder: Path
     ) -> None:
         """Sends what is new, then notes how far all that is kept reaches."""
-        system = self._claim.hold(pg, folder).system
+        owner = self._claim.hold(pg, folder)
         row = pg.execute(
             "SELECT clock_timestamp() AS now, pg_current_wal_insert_lsn()::text AS lsn"
         ).fetchone()
         assert row is not None
-        if not self.looks and (last := wal.position(self.destination, system)):
+        if not self.looks and (last := wal.position(self.destination, owner.system)):
             self._ages.reached(last.at)
             self._standing = msgspec.structs.replace(self._standing, reached=last.at)
         self._send_rows(pg, client, folder, row["now"])
         if row["lsn"] != self._last_lsn:
-            self._last_lsn = self._send_log(pg, receiver, folder, system)
+            self._last_lsn = self._send_log(pg, receiver, folder, owner)
         self._claim.note(row["now"], self._last_lsn, over=self.stop.is_set())
         self._ages.reached(row["now"])
         self._ages.backups(self.destination)
@@ -195,10 +196,11 @@ class Follower:
         return found[-1].began_at if found else now
 
     def _send_log(
-        self, pg: postgres.Connection, receiver: Receiver, folder: Path, system: str
+        self, pg: postgres.Connection, receiver: Receiver, folder: Path, owner: Owner
     ) -> str:
         """Sends the log up to now and returns the LSN it reaches."""
-        self._receive(pg, receiver, system)
+        system = owner.system
+        self._receive(pg, receiver, owner)
         # Before anything is waited for: a receiver without room goes on when this is done.
         self._send_whole(receiver, folder, system)
         # A commit behind everything seen so far: a restore to a time before it finds its end.
@@ -230,7 +232,7 @@ class Follower:
         for path in [p for p in receiver.whole() if len(p.name) == 24][:-2]:
             path.unlink()
 
-    def _receive(self, pg: postgres.Connection, receiver: Receiver, system: str) -> None:
+    def _receive(self, pg: postgres.Connection, receiver: Receiver, owner: Owner) -> None:
         """Starts the receiver if it does not run: where it was, or where the destination ends."""
         if receiver.running:
             return
@@ -238,8 +240,8 @@ class Follower:
             log.error("pg_receivewal had ended: %s", said)
         kept_from = slot.ensure(pg)
         if receiver.empty:
-            line = timeline.current(self.settings, pg)
-            receiver.begin(line.name(self._first(pg, system, line, kept_from, said)))
+            line = owner.line
+            receiver.begin(line.name(self._first(pg, owner.system, line, kept_from, said)))
         receiver.start()
 
     def _first(

@@ -25,6 +25,7 @@ from netra.backup.destination import Destination
 from netra.backup.errors import BackupFailed, NotOurs
 from netra.backup.manifest import Manifest
 from netra.backup.timeline import Line
+from netra.heartbeat import lives
 from netra.settings import Settings
 from netra.store import postgres
 from netra.store.postgres import Connection
@@ -185,7 +186,7 @@ def is_living(said: wal.Position, now: datetime) -> bool:
         return False
     here = writer(now, 0.0)
     if (said.by.host, said.by.boot) == (here.host, here.boot):
-        return said.by.pid != here.pid and _runs(said.by.pid)
+        return said.by.pid != here.pid and lives(said.by.pid)
     return True
 
 
@@ -253,16 +254,6 @@ def _boot() -> str:
         return Path("/proc/sys/kernel/random/boot_id").read_text().strip()
     except OSError:  # not Linux
         return ""
-
-
-def _runs(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except OSError:
-        return True  # somebody else's
-    return True
 
 
 _WHO: LiteralString = """

@@ -14,7 +14,6 @@ from psycopg.conninfo import make_conninfo
 from netra.errors import StoreUnavailable
 from netra.settings import Settings
 from netra.store import postgres
-from netra.store.postgres import Connection, unavailable
 
 SEGMENT_BYTES = 16 << 20
 _PER_HIGH = (1 << 32) // SEGMENT_BYTES
@@ -55,15 +54,6 @@ def line(timeline: int, history: str = "") -> Line:
             begins.append((int(words[0]), at))
             at = value(words[1])
     return Line((*begins, (timeline, at)))
-
-
-def current(settings: Settings, connection: Connection) -> Line:
-    """The line that the server writes now."""
-    with unavailable():
-        row = connection.execute("SELECT pg_walfile_name(pg_current_wal_lsn()) AS name").fetchone()
-    assert row is not None
-    timeline = int(row["name"][:8], 16)
-    return line(timeline, history(settings, timeline) if timeline > 1 else "")
 
 
 def history(settings: Settings, timeline: int) -> str:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from uuid import UUID
 
 from netra.errors import Conflict, NotFound
+from netra.schemas.job import RETRIED
 from netra.store import job as job_store
 from netra.store import queue
 from netra.store.postgres import AsyncConnection
@@ -30,8 +31,13 @@ async def cancel(connection: AsyncConnection, tenant_id: str, job_id: UUID) -> l
     return answer["facts"]
 
 
-async def retry(connection: AsyncConnection, tenant_id: str, job_id: UUID) -> list[FactMessage]:
+async def retry(
+    connection: AsyncConnection, tenant_id: str, job_id: UUID, *, seen: str | None = None
+) -> list[FactMessage]:
     """Runs the job again from where it failed, in a new epoch; what succeeded is kept.
+
+    Args:
+        seen: the job's state as whoever asks for this has seen it; None: as it is now.
 
     Raises:
         NotFound: the tenant has no such job.
@@ -42,7 +48,11 @@ async def retry(connection: AsyncConnection, tenant_id: str, job_id: UUID) -> li
         raise Conflict(f"the workload of job {job_id} was deleted; there is nothing to run it on")
     answer = await queue.retry(connection, job_id)
     if answer is None:
-        raise Conflict(f"job {job_id} is {state}; only failed and cancelled jobs can be retried")
+        # Others may have been at it since.
+        now = await _state(connection, tenant_id, job_id)
+        if (seen or state) in RETRIED and now not in RETRIED:
+            raise Conflict(f"somebody else has run job {job_id} again meanwhile; it is {now}")
+        raise Conflict(f"job {job_id} is {now}; only failed and cancelled jobs can be retried")
     return answer["facts"]
 
 
@@ -74,7 +84,8 @@ async def replay(connection: AsyncConnection, tenant_id: str, jobs: Sequence[UUI
         # In one order everywhere, so that two who do this at once wait for each other in turn.
         for job_id in sorted(jobs):
             try:
-                answer.facts.extend(await retry(connection, tenant_id, job_id))
+                # One with a dead letter has failed.
+                answer.facts.extend(await retry(connection, tenant_id, job_id, seen="failed"))
             except Conflict as e:
                 answer.refused[job_id] = e.detail
             else:

@@ -7,7 +7,8 @@ outbox that it stands in until then.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
@@ -61,7 +62,7 @@ class Queue:
         self._functions = Functions(connection)
 
     def _call(self, function: str, *args: Any) -> Any:
-        with unavailable():
+        with unavailable(), _storable():
             for attempt in range(_DEADLOCKS + 1):
                 try:
                     return self._functions.call(function, args)
@@ -71,8 +72,6 @@ class Queue:
                 except psycopg.Error as e:
                     if e.sqlstate == _LEASE_LOST:
                         raise LeaseLost(str(e).splitlines()[0]) from e
-                    if refusal := _refusal(e):
-                        raise refusal from e
                     raise
         raise AssertionError("unreachable")
 
@@ -185,17 +184,12 @@ class Queue:
         return row is None or row["stop"]
 
     def checkpoint(self, stage: UUID, fence: int, state: Any) -> None:
-        try:
-            with unavailable():
-                cursor = self.connection.execute(
-                    "UPDATE stages SET checkpoint = %s"
-                    " WHERE id = %s AND fence = %s AND state = 'running'",
-                    [Jsonb(state), stage, fence],
-                )
-        except psycopg.Error as e:
-            if refusal := _refusal(e):
-                raise refusal from e
-            raise
+        with unavailable(), _storable():
+            cursor = self.connection.execute(
+                "UPDATE stages SET checkpoint = %s"
+                " WHERE id = %s AND fence = %s AND state = 'running'",
+                [Jsonb(state), stage, fence],
+            )
         if cursor.rowcount == 0:
             raise LeaseLost
 
@@ -247,11 +241,15 @@ class Queue:
         self._call("netra_sent", list(outbox))
 
 
-def _refusal(e: psycopg.Error) -> Unstorable | None:
-    """What PostgreSQL says of content that it cannot hold; None if it is something else."""
-    if isinstance(e, psycopg.DataError) or (e.sqlstate or "").startswith(_OVER_LIMIT):
-        return Unstorable(f"PostgreSQL refuses it: {e}")
-    return None
+@contextmanager
+def _storable() -> Iterator[None]:
+    """Names the errors that mean: PostgreSQL cannot hold the content."""
+    try:
+        yield
+    except psycopg.Error as e:
+        if isinstance(e, psycopg.DataError) or (e.sqlstate or "").startswith(_OVER_LIMIT):
+            raise Unstorable(f"PostgreSQL refuses it: {e}") from e
+        raise
 
 
 # --- the API

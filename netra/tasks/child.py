@@ -210,11 +210,11 @@ class Child:
             (one,) = ran
             with one.watch.bound():
                 log.warning("the result is refused: %s", e)
-            if isinstance(e, Unstorable) and not isinstance(one.outcome, Failed):
+            if isinstance(e, Unstorable):
+                if isinstance(one.outcome, Failed):
+                    raise
                 instead = replace(one, outcome=failed(e))
                 return self._report([instead], lambda queue: self._settle(queue, instead))
-            if isinstance(e, Unstorable):
-                raise
             answer = None
         except StoreUnavailable as e:
             log.error("giving up, the leases will run out: %s", e)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import traceback
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
@@ -32,6 +32,7 @@ from netra.schemas.goal import Goal
 from netra.store import inputs as store_inputs
 from netra.store.queue import Queue
 from netra.tasks.context import MAX_JSON_BYTES, StageContext
+from netra.validation import ESCAPED_NUL, NUL, nuls
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -111,8 +112,8 @@ def failed(e: Exception) -> Failed:
     error = {
         "type": type(e).__name__,
         # No text of PostgreSQL's can hold a NUL; an error that quotes one is still to be read.
-        "message": message.replace("\0", "\\0"),
-        "traceback": trace.replace("\0", "\\0"),
+        "message": message.replace(NUL, "\\0"),
+        "traceback": trace.replace(NUL, "\\0"),
     }
     retry = not isinstance(e, InvalidInput | ResultTooLarge | Unstorable)
     return Failed(error=error, retry=retry)
@@ -123,30 +124,10 @@ def _checked(result: StageResult) -> dict[str, Any]:
     if len(encoded) > MAX_JSON_BYTES:
         raise ResultTooLarge(f"a result of {len(encoded)} bytes is over {MAX_JSON_BYTES}")
     content = msgspec.json.decode(encoded)
-    # As JSON writes a NUL; what looks like one may be a backslash and five letters.
-    if b"\\u0000" in encoded and (where := _nul(content)) is not None:
+    if ESCAPED_NUL in encoded and (found := next(nuls(content), None)):
+        where = ".".join(map(str, found[0])).replace(NUL, "\\0") or "its top"
         raise Unstorable(f"the result holds a NUL at {where}, which no text can be stored with")
     return content
-
-
-def _nul(value: Any, where: str = "") -> str | None:
-    """Where a text with a NUL stands, None if nowhere."""
-    match value:
-        case str():
-            return (where or "its top") if "\0" in value else None
-        case dict():
-            items: Iterable[tuple[Any, Any]] = value.items()
-        case list():
-            items = enumerate(value)
-        case _:
-            return None
-    for key, one in items:
-        here = f"{where}.{key}".lstrip(".").replace("\0", "\\0")
-        if "\0" in str(key):
-            return here
-        if (found := _nul(one, here)) is not None:
-            return found
-    return None
 
 
 def _fan_out(claim: Claim, result: StageResult) -> dict[str, Any] | None:

@@ -234,11 +234,15 @@ def pages_of_an_admission(bench: Bench) -> int:
 @pytest.fixture
 def no_vacuum(bench: Bench) -> Iterator[None]:
     """No plan is made anew because PostgreSQL happens to look at the tables meanwhile."""
-    for setting in ("SET (autovacuum_enabled = false)", "RESET (autovacuum_enabled)"):
-        for table in ("stages", "jobs"):
-            bench.queue.connection.execute(f"ALTER TABLE {table} {setting}".encode())
-        if setting.startswith("SET"):
-            yield
+    for table in ("stages", "jobs"):
+        vacuum(bench, table, "SET (autovacuum_enabled = false)")
+    yield
+    for table in ("stages", "jobs"):
+        vacuum(bench, table, "RESET (autovacuum_enabled)")
+
+
+def vacuum(bench: Bench, table: str, setting: str) -> None:
+    bench.queue.connection.execute(f"ALTER TABLE {table} {setting}".encode())
 
 
 @pytest.mark.usefixtures("no_vacuum")

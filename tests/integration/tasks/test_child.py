@@ -130,7 +130,7 @@ def test_what_cannot_be_stored_fails_its_stage(
 def test_what_only_postgresql_refuses_harms_no_other_of_its_group(
     bench: Bench, child: Child, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(execute, "_nul", lambda value: None)
+    monkeypatch.setattr(execute, "nuls", lambda value: iter(()))
     agents = ["noop", "noop", "test-holds_a_nul", "noop"]
     jobs = [bench.submit({"name": "a", "agent": agent, "short": True}) for agent in agents]
     bad = jobs.pop(2)
