@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
 
 import pytest
 
@@ -213,45 +212,3 @@ def test_workers_that_went_silent_bring_no_slots(bench: Bench) -> None:
     bench.queue.connection.execute("UPDATE workers SET heartbeat_at = now() - interval '1 min'")
     answer = bench.queue.admit("cpu", ahead=1, stale_s=8, readmit_s=5)
     assert answer["messages"] == []
-
-
-def pages_of_an_admission(bench: Bench) -> int:
-    """How many pages of PostgreSQL's it takes to admit one stage of the small tenant.
-
-    The least of several, since some make their plans anew.
-    """
-    counted: list[int] = []
-    for _ in range(5):
-        bench.submit({"name": "a"}, tenant="small")
-        row = bench.queue.connection.execute(
-            "EXPLAIN (ANALYZE, BUFFERS, FORMAT JSON) SELECT netra_admit_ready('cpu', 0, 0, 60, 60)"
-        ).fetchone()
-        assert row is not None
-        counted.append(row["QUERY PLAN"][0]["Plan"]["Shared Hit Blocks"])
-    return min(counted)
-
-
-@pytest.fixture
-def no_vacuum(bench: Bench) -> Iterator[None]:
-    """No plan is made anew because PostgreSQL happens to look at the tables meanwhile."""
-    for table in ("stages", "jobs"):
-        vacuum(bench, table, "SET (autovacuum_enabled = false)")
-    yield
-    for table in ("stages", "jobs"):
-        vacuum(bench, table, "RESET (autovacuum_enabled)")
-
-
-def vacuum(bench: Bench, table: str, setting: str) -> None:
-    bench.queue.connection.execute(f"ALTER TABLE {table} {setting}".encode())
-
-
-@pytest.mark.usefixtures("no_vacuum")
-def test_an_admission_reads_no_more_where_more_waits(bench: Bench) -> None:
-    bench.slots(20)
-    bench.queue.connection.execute("UPDATE tenants SET max_running = 0 WHERE id = 'big'")
-    # Plans are made once, and here while next to nothing waits.
-    few = pages_of_an_admission(bench)
-    bench.submit(*({"name": f"s{i}"} for i in range(20_000)), tenant="big")
-    many = pages_of_an_admission(bench)
-    assert admitted(bench) == {"small": 10}
-    assert many < few + 200

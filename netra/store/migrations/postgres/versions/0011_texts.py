@@ -16,6 +16,7 @@ def downgrade() -> None:
     restore("netra_admit", "0008_outbox.sql")
     restore("netra_admit", "0008_outbox.sql", last=True)
     restore("netra_published", "0008_outbox.sql")
+    restore("netra_pick", "0008_outbox.sql")
     run("""
         DROP FUNCTION netra_report, netra_admit_ready, netra_moved, netra_begun, netra_ended,
             netra_told;

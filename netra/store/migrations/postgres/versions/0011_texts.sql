@@ -4,6 +4,11 @@
 --
 -- Functions that the release before calls keep their names, arguments and types; what a statement of
 -- such a process answers with must not change its type.
+--
+-- Where a row of jobs or stages is looked up by another's column, it is `id = ANY(ARRAY[that])` and not
+-- `id = that`. Plans are made once, maybe while PostgreSQL knows a table to hold three rows, and are kept
+-- until it looks again. For so few rows an equality is as cheap by reading a whole index and merging or
+-- comparing: what was seen read 360 million pages once 20,000 stages waited. An array can only be looked up.
 
 ALTER TABLE outbox ALTER facts TYPE json USING facts::text::json;
 
@@ -33,8 +38,8 @@ DECLARE
 BEGIN
     -- What all else has come to may be older than the lock; but if it succeeded, it did.
     SELECT k.id, epoch, seq, tenant_id, batch_id, traceparent, stages_left, stop_reason,
-        NOT EXISTS (SELECT 1 FROM stages WHERE job_id = k.id AND id <> p_stage
-            AND state <> 'succeeded') AS succeeded
+        k.stages_left = 1 AND (SELECT true FROM stages WHERE job_id = k.id AND id <> p_stage
+            AND state <> 'succeeded' LIMIT 1) IS NULL AS succeeded
     INTO j FROM jobs k WHERE k.id = (SELECT job_id FROM stages WHERE id = p_stage)
     FOR NO KEY UPDATE;
     UPDATE stages SET state = 'succeeded', finished_at = v_now, lease_until = NULL, error = NULL,
@@ -164,7 +169,7 @@ BEGIN
             error = NULL, checkpoint = NULL
         FROM jsonb_to_recordset(p_done) AS d(
             stage uuid, fence bigint, content jsonb, tables jsonb, seconds float8)
-        WHERE s.id = d.stage AND s.fence = d.fence AND s.state = 'running'
+        WHERE s.id = ANY(ARRAY[d.stage]) AND s.fence = d.fence AND s.state = 'running'
         RETURNING s.id, s.tenant_id, s.job_id, s.name, s.agent, s.attempt, d.content, d.tables,
             round(coalesce(d.seconds, extract(epoch FROM v_now - s.started_at))::numeric, 3)
                 AS seconds
@@ -176,7 +181,7 @@ BEGIN
     ), lessened AS (
         SELECT e.job_id, j.stop_reason, j.stages_left = e.n AS over
         FROM (SELECT job_id, count(*) AS n FROM ended GROUP BY job_id) e
-        JOIN jobs j ON j.id = e.job_id
+        JOIN jobs j ON j.id = ANY(ARRAY[e.job_id])
     ), fate AS (
         -- This statement still sees as running what it ends: nothing else is left of the job.
         SELECT l.job_id, f.failed, CASE WHEN f.succeeded THEN 'succeeded'
@@ -187,21 +192,24 @@ BEGIN
                 bool_and(state IN ('succeeded', 'running')) AS succeeded
             FROM stages WHERE job_id = l.job_id) f
         WHERE l.over
+    ), awaiting AS MATERIALIZED (
+        SELECT b.id FROM lessened l
+        JOIN ended e ON e.job_id = l.job_id
+        JOIN stages b ON b.job_id = ANY(ARRAY[l.job_id]) AND e.name = ANY(b.after)
+        WHERE NOT l.over AND b.state = 'blocked'
     ), freed AS (
         UPDATE stages w SET pending = w.pending - f.n,
             state = CASE WHEN w.pending = f.n THEN 'ready' ELSE w.state END,
             ready_at = CASE WHEN w.pending = f.n THEN v_now END
-        FROM (SELECT b.id, count(*) AS n FROM lessened l
-            JOIN ended e ON e.job_id = l.job_id
-            JOIN stages b ON b.job_id = l.job_id AND e.name = ANY(b.after)
-            WHERE NOT l.over AND b.state = 'blocked' GROUP BY b.id) f
-        WHERE w.id = f.id
+        FROM (SELECT id, count(*) AS n FROM awaiting GROUP BY id) f
+        WHERE w.id = ANY(ARRAY[f.id])
         RETURNING w.id
     ), begun AS (
         UPDATE stages s SET state = 'running', fence = s.fence + 1, worker_id = p_worker,
             worker_pid = p_pid, started_at = v_now, finished_at = NULL,
             lease_until = v_now + make_interval(secs => p_lease_s)
-        FROM unnest(p_begin) WITH ORDINALITY AS c(id, nth) WHERE s.id = c.id
+        FROM unnest(p_begin) WITH ORDINALITY AS c(id, nth)
+        WHERE s.id = ANY(ARRAY[c.id])
         RETURNING s.id, s.job_id, s.tenant_id, s.name, s.agent, s.pool, s.params, s.after,
             s.attempt, s.fence, s.limit_s, s.checkpoint, c.nth
     ), moved AS (
@@ -218,7 +226,7 @@ BEGIN
             FROM (SELECT job_id, true AS over FROM ended
                 UNION ALL SELECT job_id, false FROM begun) b GROUP BY job_id) t
         LEFT JOIN fate f ON f.job_id = t.job_id
-        WHERE j.id = t.job_id
+        WHERE j.id = ANY(ARRAY[t.job_id])
         RETURNING j.id, j.epoch, old.seq AS before, j.tenant_id, j.batch_id, j.traceparent,
             j.stop_reason, j.workload_id, j.ingests, j.goal, j.params, f.state AS fate, f.failed,
             t.begun > 0 AND old.state = 'queued' AS is_first
@@ -275,6 +283,42 @@ BEGIN
     END IF;
 END $$;
 
+-- Picks and locks an admitted stage of a pool: of the tenant that runs the least for its weight,
+-- among equals of the one that is furthest behind in its turns, and of its stages the one whose
+-- turn it is. NULL: there is none.
+CREATE OR REPLACE FUNCTION netra_pick(p_pool text) RETURNS uuid LANGUAGE plpgsql AS $$
+DECLARE
+    v_first text;
+    v_last text;
+    v_stage uuid;
+BEGIN
+    SELECT min(tenant_id), max(tenant_id) INTO v_first, v_last FROM stages
+    WHERE pool = p_pool AND state = 'admitted';
+    IF v_first = v_last THEN
+        SELECT s.id INTO v_stage FROM stages s JOIN jobs j ON j.id = ANY(ARRAY[s.job_id])
+        WHERE s.pool = p_pool AND s.state = 'admitted' AND s.tenant_id = v_first
+        ORDER BY netra_turn(s.ready_at, s.priority) LIMIT 1
+        FOR NO KEY UPDATE OF j, s SKIP LOCKED;
+    ELSIF v_first IS NOT NULL THEN
+        SELECT s.id INTO v_stage FROM stages s
+        JOIN jobs j ON j.id = ANY(ARRAY[s.job_id])
+        JOIN tenants t ON t.id = s.tenant_id
+        LEFT JOIN (SELECT tenant_id, count(*) AS n FROM stages
+            WHERE pool = p_pool AND state = 'running' GROUP BY tenant_id) r
+            ON r.tenant_id = s.tenant_id
+        JOIN (SELECT tenant_id, count(*) AS n FROM stages
+            WHERE pool = p_pool AND state = 'admitted' GROUP BY tenant_id) a
+            ON a.tenant_id = s.tenant_id
+        LEFT JOIN shares p ON p.pool = p_pool AND p.tenant_id = s.tenant_id
+        WHERE s.pool = p_pool AND s.state = 'admitted'
+        ORDER BY coalesce(r.n, 0) / t.weight, coalesce(p.finished, 0) - a.n / t.weight,
+            netra_turn(s.ready_at, s.priority), s.admitted_at
+        LIMIT 1
+        FOR NO KEY UPDATE OF j, s SKIP LOCKED;
+    END IF;
+    RETURN v_stage;
+END $$;
+
 -- Completes stages that a worker's process holds, all or none, and claims the next of its pool
 -- (none if `p_most` is 0): whose turn it is, and if that is short up to `p_most` short ones; one that
 -- was tried before comes alone, so that it can harm no other. `p_done` as in netra_moved; `p_fan_out`
@@ -317,7 +361,7 @@ BEGIN
         SELECT s.id, s.tenant_id, s.short AND s.attempt = 1, (SELECT count(*) FROM (
             SELECT 1 FROM stages WHERE pool = p_pool AND state = 'admitted' LIMIT v_few + 1) c)
         INTO v_stage, v_tenant, v_easy, v_left
-        FROM stages s JOIN jobs j ON j.id = s.job_id
+        FROM stages s JOIN jobs j ON j.id = ANY(ARRAY[s.job_id])
         WHERE s.pool = p_pool AND s.state = 'admitted'
             AND s.tenant_id = (SELECT min(tenant_id) FROM stages
                 WHERE pool = p_pool AND state = 'admitted')
@@ -333,7 +377,7 @@ BEGIN
                     SELECT 1 FROM stages WHERE pool = p_pool AND state = 'admitted'
                     LIMIT v_few + p_most) c)
                 INTO v_begin, v_left FROM (
-                    SELECT s.id FROM stages s JOIN jobs j ON j.id = s.job_id
+                    SELECT s.id FROM stages s JOIN jobs j ON j.id = ANY(ARRAY[s.job_id])
                     WHERE s.pool = p_pool AND s.state = 'admitted' AND s.tenant_id = v_tenant
                         AND s.short AND s.attempt = 1 AND s.id <> v_stage
                     ORDER BY netra_turn(s.ready_at, s.priority) LIMIT p_most - 1
@@ -448,7 +492,14 @@ BEGIN
         JOIN tenants t ON t.id = h.tenant_id
         JOIN shares p ON p.pool = p_pool AND p.tenant_id = h.tenant_id;
 
-        WITH held AS (
+        -- Tenants are found by those of their stages that are ready: most of them have none.
+        WITH RECURSIVE asking AS (
+            SELECT min(tenant_id) AS id FROM stages WHERE pool = p_pool AND state = 'ready'
+            UNION ALL
+            SELECT (SELECT min(tenant_id) FROM stages
+                WHERE pool = p_pool AND state = 'ready' AND tenant_id > a.id)
+            FROM asking a WHERE a.id IS NOT NULL
+        ), held AS (
             SELECT tenant_id, count(*) AS n, count(*) FILTER (WHERE pool = p_pool) AS here
             FROM (SELECT tenant_id, pool FROM stages WHERE state = 'admitted'
                 UNION ALL SELECT tenant_id, pool FROM stages WHERE state = 'running') h
@@ -457,7 +508,8 @@ BEGIN
             SELECT c.id, c.cost, t.weight, t.max_running, coalesce(h.n, 0) AS held,
                 coalesce(h.here, 0) AS here, greatest(coalesce(p.finished, 0), v_now) AS began,
                 row_number() OVER (PARTITION BY t.id ORDER BY c.turn, c.id) AS nth
-            FROM tenants t
+            FROM asking a
+            JOIN tenants t ON t.id = ANY(ARRAY[a.id])
             LEFT JOIN held h ON h.tenant_id = t.id
             LEFT JOIN shares p ON p.pool = p_pool AND p.tenant_id = t.id
             CROSS JOIN LATERAL (
@@ -481,11 +533,10 @@ BEGIN
         INTO v_chosen, v_starts, v_steps FROM ranked
         WHERE place <= v_room OR first AND place <= v_room + v_slots;
 
-        -- Those of them that nobody else has locked. A plan made while few are ready would go on
-        -- reading all that are: so rows are named by arrays of their ids, here and below, and the
-        -- state is written in a way that leads to no index.
+        -- Those of them that nobody else has locked. The state is written in a way that leads to no
+        -- index: a plan made while few are ready would go on reading all that are.
         SELECT array_agg(id) INTO v_locked FROM (
-            SELECT r.id FROM stages r JOIN jobs j ON j.id = r.job_id
+            SELECT r.id FROM stages r JOIN jobs j ON j.id = ANY(ARRAY[r.job_id])
             WHERE r.id = ANY(v_chosen) AND coalesce(r.state, '') = 'ready'
             FOR NO KEY UPDATE OF j, r SKIP LOCKED) l;
         SELECT array_agg(id ORDER BY nth), array_agg(start ORDER BY nth), array_agg(step ORDER BY nth)
@@ -500,7 +551,7 @@ BEGIN
             UPDATE stages r SET state = 'admitted', admission = admission + 1,
                 admitted_at = clock_timestamp()
             FROM unnest(v_chosen, v_starts, v_steps) WITH ORDINALITY AS c(id, start, step, nth)
-            WHERE r.id = c.id AND r.id = ANY(v_chosen)
+            WHERE r.id = ANY(ARRAY[c.id])
             RETURNING r.id, r.job_id, r.tenant_id, r.name, r.admission, r.attempt, c.start, c.step,
                 c.nth
         ), shared AS (
@@ -512,7 +563,7 @@ BEGIN
         ), numbered AS (
             UPDATE jobs j SET seq = j.seq + a.n
             FROM (SELECT job_id, count(*) AS n FROM admitted GROUP BY job_id) a
-            WHERE j.id = a.job_id AND j.id = ANY(ARRAY(SELECT job_id FROM admitted))
+            WHERE j.id = ANY(ARRAY[a.job_id])
             RETURNING j.id, j.epoch, j.seq - a.n AS before, j.tenant_id, j.batch_id, j.traceparent
         ), told AS (
             SELECT j.id AS job_id, j.epoch, j.tenant_id, j.batch_id, j.traceparent,
@@ -544,7 +595,7 @@ BEGIN
     -- The message may have been lost: the wake-up signal is not durable, the row is.
     IF v_running < v_slots AND v_admitted > 0 THEN
         FOR s IN
-            SELECT r.id, r.admission FROM stages r JOIN jobs j ON j.id = r.job_id
+            SELECT r.id, r.admission FROM stages r JOIN jobs j ON j.id = ANY(ARRAY[r.job_id])
             WHERE r.pool = p_pool AND r.state = 'admitted'
                 AND r.admitted_at < clock_timestamp() - make_interval(secs => p_readmit_s)
             ORDER BY r.admitted_at LIMIT v_slots
