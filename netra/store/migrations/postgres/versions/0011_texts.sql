@@ -463,6 +463,12 @@ DECLARE
     v_facts text := '[]';
     s record;
 BEGIN
+    -- Mostly: a wake-up says that there is something to admit, not to which pool.
+    IF NOT EXISTS (SELECT 1 FROM stages WHERE pool = p_pool AND state = 'ready')
+            AND NOT EXISTS (SELECT 1 FROM stages WHERE pool = p_pool AND state = 'admitted') THEN
+        RETURN json_build_object('messages', v_messages, 'facts', v_facts::json, 'waiting', 0,
+            'passed_over', false);
+    END IF;
     IF NOT pg_try_advisory_xact_lock(hashtext('netra_admit')) THEN
         RETURN json_build_object('messages', v_messages, 'facts', v_facts::json, 'waiting', 0,
             'passed_over', true);
