@@ -107,14 +107,14 @@ class Scheduler:
         settings = self.settings.queue
         admitted = passed_over = taken_back = False
         began_ns = time.time_ns()
-        for pool in POOLS:
-            answer = queue.admit(
-                pool,
-                ahead=settings.admit_ahead,
-                least=settings.admit_least,
-                stale_s=settings.worker_stale_s,
-                readmit_s=settings.readmit_s,
-            )
+        answers = queue.admit(
+            POOLS,
+            ahead=settings.admit_ahead,
+            least=settings.admit_least,
+            stale_s=settings.worker_stale_s,
+            readmit_s=settings.readmit_s,
+        )
+        for pool, answer in answers.items():
             if answer["messages"]:
                 self.dispatch(pool, answer["messages"])
             elif answer["waiting"]:

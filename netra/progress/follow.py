@@ -102,14 +102,17 @@ class Follower:
         try:
             # Listen first, then look: what comes in between is known to be missing.
             await self.hub.tune(job_channel(self.tenant_id, job_id), self)
-            head = await self.hub.record.head(self.tenant_id, job_id)
-            if head is None:
-                raise NotFound(f"there is no job {job_id}")
+            if after_seq == 0:
+                # A job's first fact is in the record alone.
+                head, missed = await self._from_record(job_id, epoch)
+            else:
+                head, missed = await self._head(job_id), None
             position = Position(epoch or head.epoch, after_seq)
             ahead = position > head
             if ahead:
                 position = Position(head.epoch, 0)
-            missed = await self._recent(job_id, position, head)
+            if after_seq:
+                missed = await self._recent(job_id, position, head)
         except BaseException:
             self._joining.pop(job_id, None)
             if job_id not in self.jobs:
@@ -121,10 +124,22 @@ class Follower:
         self.positions[job_id] = position
         if missed is not None:
             self._queue(missed)
-        if missed is None or came:
+        if missed is None or came or self.positions[job_id] < head:
             self._behind[job_id] = True
         self._wake.set()
         return Joined(position=position, head=head, ahead=ahead)
+
+    async def _head(self, job_id: str) -> Position:
+        head = await self.hub.record.head(self.tenant_id, job_id)
+        if head is None:
+            raise NotFound(f"there is no job {job_id}")
+        return head
+
+    async def _from_record(self, job_id: str, epoch: int | None) -> tuple[Position, list[Message]]:
+        found = await self.hub.record.begin(self.tenant_id, job_id, epoch, self.limit)
+        if found is None:
+            raise NotFound(f"there is no job {job_id}")
+        return found
 
     async def _recent(self, job_id: str, seen: Position, head: Position) -> list[Message] | None:
         if seen >= head:

@@ -107,6 +107,15 @@ class MemoryRecord:
             return None
         return self.facts[job_id][-1].position
 
+    async def begin(
+        self, tenant_id: str, job_id: str, epoch: int | None, n: int
+    ) -> tuple[Position, list[Message]] | None:
+        head = await self.head(tenant_id, job_id)
+        if head is None:
+            return None
+        start = Position(epoch or head.epoch, 0)
+        return head, [fact for fact in self.facts[job_id] if fact.position > start][:n]
+
     async def heads(self, jobs: Collection[str]) -> dict[str, Position]:
         await asyncio.sleep(0)
         return {j: self.facts[j][-1].position for j in jobs if j in self.facts}

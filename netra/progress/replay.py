@@ -33,6 +33,12 @@ class Record(Protocol):
         """The job's last fact; None if there is no such job, or it is somebody else's."""
         ...
 
+    async def begin(
+        self, tenant_id: str, job_id: str, epoch: int | None, n: int
+    ) -> tuple[Position, list[Message]] | None:
+        """As `head`, and the job's first facts from that epoch on (None: the current one)."""
+        ...
+
     async def heads(self, jobs: Collection[str]) -> dict[str, Position]:
         """The last fact of each job."""
         ...
@@ -62,6 +68,16 @@ class PostgresRecord:
         async with self._turn, checkout(self.pool) as connection:
             found = await job.head(connection, tenant_id, UUID(job_id))
         return Position(found.epoch, found.seq) if found else None
+
+    async def begin(
+        self, tenant_id: str, job_id: str, epoch: int | None, n: int
+    ) -> tuple[Position, list[Message]] | None:
+        async with self._turn, checkout(self.pool) as connection:
+            found = await fact.begin(connection, tenant_id, UUID(job_id), epoch, n)
+        if found is None:
+            return None
+        head, rows = found
+        return Position(*head), [Message.from_row(row) for row in rows]
 
     async def heads(self, jobs: Collection[str]) -> dict[str, Position]:
         async with checkout(self.pool) as connection:

@@ -200,10 +200,16 @@ class Queue:
     # --- the scheduler
 
     def admit(
-        self, pool: str, *, ahead: float, stale_s: float, readmit_s: float, least: int = 0
-    ) -> dict[str, Any]:
-        """`{"messages": [{"stage_id", "admission"}], "facts", "waiting", "passed_over"}`."""
-        return self._call("netra_admit_ready", pool, ahead, least, stale_s, readmit_s)
+        self,
+        pools: Sequence[str],
+        *,
+        ahead: float,
+        stale_s: float,
+        readmit_s: float,
+        least: int = 0,
+    ) -> dict[str, dict[str, Any]]:
+        """`{"messages": [{"stage_id", "admission"}], "facts", "waiting", "passed_over"}` of each."""
+        return self._call("netra_admit_pools", list(pools), ahead, least, stale_s, readmit_s)
 
     def take_back(
         self, *, max_lost: int, max_killed: int, grace_s: float, limit: int = 500

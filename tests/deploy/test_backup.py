@@ -129,7 +129,9 @@ def _jobs_go_on(bench: Bench) -> None:
     ends = time.monotonic() + 10
     done: set[str] = set()
     while len(done) < 3 and time.monotonic() < ends:
-        for message in bench.queue.admit("cpu", ahead=4, stale_s=60, readmit_s=0)["messages"]:
+        for message in bench.queue.admit(["cpu"], ahead=4, stale_s=60, readmit_s=0)["cpu"][
+            "messages"
+        ]:
             if claim := bench.claim(message):
                 bench.complete(claim)
                 done.add(str(claim.stage_id))

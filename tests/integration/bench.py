@@ -71,8 +71,8 @@ class Bench:
         )
 
     def admit(self, pool: str = "cpu", ahead: float = 0.0) -> list[dict[str, Any]]:
-        answer = self.keep(self.queue.admit(pool, ahead=ahead, stale_s=60, readmit_s=60))
-        assert answer is not None
+        answer = self.queue.admit([pool], ahead=ahead, stale_s=60, readmit_s=60)[pool]
+        self.keep(answer)
         return answer["messages"]
 
     def claim(self, message: dict[str, Any], lease_s: float = 10, pid: int = 1) -> Claim | None:

@@ -83,7 +83,7 @@ class Twin:
             " FROM stages WHERE state IN ('admitted', 'running'))",
             [free],
         )
-        answer = self.bench.queue.admit("cpu", ahead=0, stale_s=3600, readmit_s=readmit_s)
+        answer = self.bench.queue.admit(["cpu"], ahead=0, stale_s=3600, readmit_s=readmit_s)["cpu"]
         self.bench.keep(answer)
 
     def _claim(self, i: int, admission: int, worker: int) -> bool:

@@ -200,8 +200,8 @@ def test_two_schedulers_do_not_admit_twice_the_slots(bench: Bench) -> None:
     bench.submit({"name": "a"})
     bench.slots(1)
     with postgres.connect(bench.settings.database, "test") as other, other.transaction():
-        Queue(other).admit("cpu", ahead=0, stale_s=60, readmit_s=60)
-        answer = bench.queue.admit("cpu", ahead=0, stale_s=60, readmit_s=60)
+        Queue(other).admit(["cpu"], ahead=0, stale_s=60, readmit_s=60)
+        answer = bench.queue.admit(["cpu"], ahead=0, stale_s=60, readmit_s=60)["cpu"]
     assert (answer["messages"], answer["passed_over"]) == ([], True)
     assert bench.admit() == []
 
@@ -210,5 +210,5 @@ def test_workers_that_went_silent_bring_no_slots(bench: Bench) -> None:
     bench.submit({"name": "a"})
     bench.slots(4)
     bench.queue.connection.execute("UPDATE workers SET heartbeat_at = now() - interval '1 min'")
-    answer = bench.queue.admit("cpu", ahead=1, stale_s=8, readmit_s=5)
+    answer = bench.queue.admit(["cpu"], ahead=1, stale_s=8, readmit_s=5)["cpu"]
     assert answer["messages"] == []

@@ -70,7 +70,7 @@ def test_a_lost_message_is_sent_again(bench: Bench) -> None:
     bench.submit({"name": "a"})
     bench.slots(1)
     (lost,) = bench.admit()
-    answer = bench.queue.admit("cpu", ahead=0, stale_s=60, readmit_s=0)
+    answer = bench.queue.admit(["cpu"], ahead=0, stale_s=60, readmit_s=0)["cpu"]
     assert answer["messages"] == [{**lost, "admission": lost["admission"] + 1}]
     assert bench.claim(lost) is None
 
@@ -369,7 +369,7 @@ def test_many_workers_complete_each_stage_once(bench: Bench, most: int) -> None:
         thread.start()
     try:
         for _ in range(3000):
-            bench.queue.admit("cpu", ahead=1, stale_s=60, readmit_s=1)
+            bench.queue.admit(["cpu"], ahead=1, stale_s=60, readmit_s=1)
             bench.queue.take_back(max_lost=5, max_killed=2, grace_s=0)
             left = bench.queue.connection.execute(
                 "SELECT count(*) AS n FROM jobs WHERE state <> 'succeeded'"

@@ -29,6 +29,22 @@ def test_what_was_missed_comes_first_then_what_comes() -> None:
     asyncio.run(run())
 
 
+def test_a_job_with_more_facts_than_are_read_at_once_is_told_from_its_first() -> None:
+    async def run() -> None:
+        async with world() as w:
+            for _ in range(25):
+                w.happen("j")
+            follower = w.follower(limit=10)
+            await follower.follow_job("j", 0, None)
+            assert follower.queued == 10
+            assert seqs(await take(follower, 25)) == [(1, i) for i in range(1, 26)]
+            w.happen("j")
+            assert seqs(await take(follower, 1)) == [(1, 26)]
+            assert await nothing(follower)
+
+    asyncio.run(run())
+
+
 def test_facts_that_come_while_joining_are_neither_lost_nor_doubled() -> None:
     async def run() -> None:
         async with world() as w:

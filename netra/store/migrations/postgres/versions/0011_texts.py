@@ -18,7 +18,7 @@ def downgrade() -> None:
     restore("netra_published", "0008_outbox.sql")
     restore("netra_pick", "0008_outbox.sql")
     run("""
-        DROP FUNCTION netra_report, netra_admit_ready, netra_moved, netra_begun, netra_ended,
-            netra_told;
+        DROP FUNCTION netra_report, netra_admit_pools, netra_admit_ready, netra_moved,
+            netra_begun, netra_ended, netra_told;
         ALTER TABLE outbox ALTER facts TYPE jsonb USING facts::text::jsonb;
     """)

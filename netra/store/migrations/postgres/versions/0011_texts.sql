@@ -622,6 +622,14 @@ BEGIN
                 AND run_at <= clock_timestamp()));
 END $$;
 
+-- To several pools, one after the other: a scheduler that is woken knows no pool.
+CREATE FUNCTION netra_admit_pools(p_pools text[], p_ahead float8, p_least int, p_stale_s float8,
+    p_readmit_s float8) RETURNS json LANGUAGE plpgsql AS $$
+BEGIN
+    RETURN (SELECT json_object_agg(pool, netra_admit_ready(pool, p_ahead, p_least, p_stale_s,
+        p_readmit_s)) FROM unnest(p_pools) AS pool);
+END $$;
+
 -- As processes of the release before call them.
 CREATE OR REPLACE FUNCTION netra_finish(p_done jsonb, p_fan_out jsonb, p_pool text, p_worker uuid,
     p_pid int, p_lease_s float8, p_most int, p_sent bigint[]) RETURNS jsonb LANGUAGE plpgsql AS $$
