@@ -208,7 +208,7 @@ class Queue:
         readmit_s: float,
         least: int = 0,
     ) -> dict[str, dict[str, Any]]:
-        """`{"messages": [{"stage_id", "admission"}], "facts", "waiting", "passed_over"}` of each."""
+        """By pool: `{"messages": [{"stage_id", "admission"}], "facts", "waiting", …}`."""
         return self._call("netra_admit_pools", list(pools), ahead, least, stale_s, readmit_s)
 
     def take_back(
