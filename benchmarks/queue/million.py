@@ -138,11 +138,11 @@ class Side:
         job = self.netra.jobs.submit(_NOOP)
         began = time.perf_counter()
         answer = self.queue.admit(
-            "cpu",
+            ["cpu"],
             ahead=settings.admit_ahead,
             stale_s=settings.worker_stale_s,
             readmit_s=settings.readmit_s,
-        )
+        )["cpu"]
         took = (time.perf_counter() - began) * 1e3
         if len(answer["messages"]) != 1:
             raise RuntimeError(f"{len(answer['messages'])} stages were admitted, not one")

@@ -64,7 +64,7 @@ class Follower:
     ) -> None:
         """
         Args:
-            limit: live facts queued at most, for a client that is slower than they come.
+            limit: facts queued at most, for a client that is slower than they come.
             at_once: sends a message without waiting, unless the client must be waited for; what
                 it refuses comes by `next`. Spares a task's turn for each message.
         """
@@ -104,7 +104,7 @@ class Follower:
             await self.hub.tune(job_channel(self.tenant_id, job_id), self)
             if after_seq == 0:
                 # A job's first fact is in the record alone.
-                head, missed = await self._from_record(job_id, epoch)
+                head, missed = await self._from_record(job_id, epoch or None)
             else:
                 head, missed = await self._head(job_id), None
             position = Position(epoch or head.epoch, after_seq)
@@ -136,7 +136,8 @@ class Follower:
         return head
 
     async def _from_record(self, job_id: str, epoch: int | None) -> tuple[Position, list[Message]]:
-        found = await self.hub.record.begin(self.tenant_id, job_id, epoch, self.limit)
+        room = max(self.limit - len(self._facts), 0)
+        found = await self.hub.record.begin(self.tenant_id, job_id, epoch, room)
         if found is None:
             raise NotFound(f"there is no job {job_id}")
         return found
@@ -144,7 +145,7 @@ class Follower:
     async def _recent(self, job_id: str, seen: Position, head: Position) -> list[Message] | None:
         if seen >= head:
             return []
-        if self.hub.recent is None:
+        if self.hub.recent is None or head.seq - seen.seq > self.limit - len(self._facts):
             return None
         return await self.hub.recent.between(self.tenant_id, job_id, seen, head)
 

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 from celery import Celery
+from msgspec.structs import replace
 
 from netra.ids import new_id
 from netra.settings import Settings
@@ -61,6 +62,24 @@ def test_as_many_are_renewed_as_are_missing(app: Celery) -> None:
     dispatch = CeleryDispatch(app)
     dispatch("gpu", [{"stage_id": str(new_id()), "admission": 1}])
     dispatch.renew("gpu", 3)
+    dispatch.renew("gpu", 1)
     assert len(taken(app)) == 3
-    dispatch.renew("gpu", 0)
-    assert taken(app) == []
+    # Nothing was refused: a refusal would have been met by a pause.
+    dispatch("gpu", [{"stage_id": str(new_id()), "admission": 2}])
+    assert len(taken(app)) == 1
+
+
+def test_a_broker_that_is_away_is_left_alone_for_a_while(
+    store_settings: Settings, caplog: pytest.LogCaptureFixture
+) -> None:
+    nowhere = replace(store_settings.redis, url="redis://127.0.0.1:1/0")
+    away = replace(store_settings, redis=nowhere)
+    app = configured(away)
+    dispatch = CeleryDispatch(app)
+    for _ in range(3):
+        dispatch("gpu", [{"stage_id": str(new_id()), "admission": 1}])
+        dispatch.renew("gpu", 1)
+    app.close()
+    assert [
+        r.message.split(":")[0] for r in caplog.records if r.name == "netra.tasks.dispatch"
+    ] == ["1 wake-ups for gpu lost, they will be repeated"]

@@ -31,7 +31,7 @@ def test_what_was_missed_comes_first_then_what_comes() -> None:
 
 def test_a_job_with_more_facts_than_are_read_at_once_is_told_from_its_first() -> None:
     async def run() -> None:
-        async with world() as w:
+        async with world(reconcile_s=1000) as w:
             for _ in range(25):
                 w.happen("j")
             follower = w.follower(limit=10)
@@ -41,6 +41,40 @@ def test_a_job_with_more_facts_than_are_read_at_once_is_told_from_its_first() ->
             w.happen("j")
             assert seqs(await take(follower, 1)) == [(1, 26)]
             assert await nothing(follower)
+
+    asyncio.run(run())
+
+
+@pytest.mark.parametrize("epoch", [0, None, 1, 2])
+def test_a_job_is_told_from_its_first_fact_whatever_epoch_is_named(epoch: int | None) -> None:
+    async def run() -> None:
+        async with world(reconcile_s=1000) as w:
+            for _ in range(3):
+                w.happen("j")
+            follower = w.follower()
+            joined = await follower.follow_job("j", 0, epoch)
+            assert joined.position == (1, 0)
+            assert joined.ahead is (epoch == 2)
+            assert seqs(await take(follower, 3)) == [(1, 1), (1, 2), (1, 3)]
+            assert await nothing(follower)
+
+    asyncio.run(run())
+
+
+def test_a_client_that_takes_nothing_and_follows_ever_more_holds_no_more_memory() -> None:
+    async def run() -> None:
+        async with world(reconcile_s=1000) as w:
+            follower = w.follower(limit=10)
+            for n in range(50):
+                for _ in range(6):
+                    w.happen(f"j{n}")
+                await follower.follow_job(f"j{n}", 0, None)
+                await follower.follow_job("j0", 0, None)
+            assert follower.queued <= 2 * follower.limit
+            missing = {(f"j{n}", seq) for n in range(50) for seq in range(1, 7)}
+            while missing:
+                (message,) = await take(follower, 1)
+                missing.discard((message.job_id, message.seq))
 
     asyncio.run(run())
 

@@ -463,7 +463,7 @@ DECLARE
     v_facts text := '[]';
     s record;
 BEGIN
-    -- Mostly: a wake-up says that there is something to admit, not to which pool.
+    -- Most calls end here: a wake-up does not say for which pool it is.
     IF NOT EXISTS (SELECT 1 FROM stages WHERE pool = p_pool AND state = 'ready')
             AND NOT EXISTS (SELECT 1 FROM stages WHERE pool = p_pool AND state = 'admitted') THEN
         RETURN json_build_object('messages', v_messages, 'facts', v_facts::json, 'waiting', 0,
@@ -622,7 +622,8 @@ BEGIN
                 AND run_at <= clock_timestamp()));
 END $$;
 
--- To several pools, one after the other: a scheduler that is woken knows no pool.
+-- To several pools, one after the other: a scheduler that is woken knows no pool. In one transaction: one
+-- flush, and what fails for one pool is admitted to none.
 CREATE FUNCTION netra_admit_pools(p_pools text[], p_ahead float8, p_least int, p_stale_s float8,
     p_readmit_s float8) RETURNS json LANGUAGE plpgsql AS $$
 BEGIN
