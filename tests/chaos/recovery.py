@@ -103,7 +103,9 @@ def _running(pg: postgres.Connection, pool: str) -> list[Victim]:
         "SELECT s.job_id::text AS job, s.name AS stage, s.attempt, s.worker_pid AS pid,"
         " w.id::text AS worker, w.pid AS parent"
         " FROM stages s JOIN workers w ON w.id = s.worker_id"
-        " WHERE s.state = 'running' AND s.pool = %s AND (s.params->>'sleep_s')::float8 >= %s"
+        # One that is killed a second time is a dead letter, and never starts again.
+        " WHERE s.state = 'running' AND s.pool = %s AND s.killed = 0"
+        " AND (s.params->>'sleep_s')::float8 >= %s"
         " AND s.started_at > clock_timestamp() - interval '1 s'"
         " AND NOT coalesce((s.params->>'dies')::bool, false)"
         " AND coalesce((s.params->>'hold_mb')::int, 0) = 0",

@@ -85,7 +85,7 @@ class Pages:
 def submit_many(bench: Bench, n: int, tenant: str) -> None:
     """Jobs of one stage, in one transaction."""
     ids = [(str(new_id()), str(new_id())) for _ in range(n)]
-    stage = {"name": "a", "agent": "noop", "pool": "cpu", "params": {}, "after": []}
+    stage = {"name": "a", "agent": "noop", "pool": "cpu", "params": {}, "after": [], "limit_s": 60}
     job = {"tenant_id": tenant, "goal": {}, "params": {}, "labels": {}, "priority": 5}
     jobs = [
         {**job, "id": i, "stage_count": 1, "stages": [{**stage, "id": s, "position": 0}]}
