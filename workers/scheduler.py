@@ -9,6 +9,7 @@ from typing import Any
 from netra import metrics_server, tracing
 from netra import settings as settings_module
 from netra.engine.scheduler import Scheduler
+from netra.engine.sweeper import Sweeper
 from netra.heartbeat import Heartbeat
 from netra.logging import configure
 from netra.store import ingest, leftover_tables, postgres, redis
@@ -27,16 +28,19 @@ def main() -> None:
         tracing.start("scheduler", settings)
     metrics_server.start(settings.metrics)
     heartbeat = Heartbeat(settings.health, "scheduler")
-    scheduler = Scheduler(settings, CeleryDispatch(app), sweep=_sweep, beat=heartbeat.beat)
+    scheduler = Scheduler(settings, CeleryDispatch(app), beat=heartbeat.beat)
+    sweeper = Sweeper(settings.database, _sweep)
 
     def leave(*_: Any) -> None:
         scheduler.stop.set()
 
     signal.signal(signal.SIGTERM, leave)
     signal.signal(signal.SIGINT, leave)
+    sweeper.start()
     try:
         scheduler.run()
     finally:
+        sweeper.close()
         tracing.stop()
 
 

@@ -43,24 +43,21 @@ class Scheduler:
         settings: Settings,
         dispatch: Dispatch,
         *,
-        sweep: Callable[[postgres.Connection], None] | None = None,
         beat: Callable[[], None] | None = None,
     ) -> None:
         """
         Args:
             dispatch: sends wake-ups after the commit.
-            sweep: called now and then to remove what losing attempts and ingests left behind.
             beat: called after every round, also a failed one, to show that the loop is alive.
         """
         self.settings = settings
         self.dispatch = dispatch
-        self.sweep = sweep
         self.beat = beat
         self.outbox = Outbox(settings)
         self.stop = threading.Event()
         #: How long to wait for a database that is away; grows while it stays away.
         self._delay_s = 0.1
-        self._reaped_at = self._swept_at = float("-inf")
+        self._reaped_at = float("-inf")
         for pool in POOLS:
             metrics.SCHEDULER_ADMITTED.labels(pool)
 
@@ -131,9 +128,6 @@ class Scheduler:
         if now - self._reaped_at >= settings.poll_s / 2:
             self._reaped_at = now
             taken_back = self._reap(queue)
-        if self.sweep and now - self._swept_at >= 60:
-            self._swept_at = now
-            self.sweep(queue.connection)
         return "taken back" if taken_back else "passed over" if passed_over else "idle"
 
     def _reap(self, queue: Queue) -> bool:
