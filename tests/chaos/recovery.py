@@ -87,6 +87,8 @@ class Recovery:
                     left.remove(victim)
                     with self._lock:
                         self.after[parent].append(round(started - at, 2))
+                    if started - at > self.settings.queue.lease_s + 2:
+                        print(f"late, s after the kill: {_steps(pg, victim, at)}", flush=True)
         if left:
             self.unseen += len(left)
             print(f"not seen to run again within {_AWAIT_S:.0f} s: {left}", flush=True)
@@ -136,6 +138,21 @@ def _next_start(pg: postgres.Connection, victim: Victim) -> float | None:
         " AND (payload->>'attempt')::int > %s",
         [victim.job, victim.stage, victim.attempt],
     )
+
+
+def _steps(pg: postgres.Connection, victim: Victim, at: float) -> dict[str, float]:
+    """Seconds from a kill to what became of the stage: taken back, admitted, started.
+
+    Long before it started says that no process was free: what runs waits for a store, too.
+    """
+    rows = pg.execute(
+        "SELECT kind, extract(epoch FROM min(ts))::float8 AS at FROM facts"
+        " WHERE job_id = %s AND stage = %s AND ts > to_timestamp(%s)"
+        " AND kind IN ('stage.retried', 'stage.admitted', 'stage.started')"
+        " GROUP BY kind ORDER BY min(ts)",
+        [victim.job, victim.stage, at],
+    ).fetchall()
+    return {row["kind"]: round(row["at"] - at, 2) for row in rows}
 
 
 def _one(pg: postgres.Connection, statement: str, values: list[Any]) -> Any:
