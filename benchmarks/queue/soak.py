@@ -112,30 +112,49 @@ class Load:
 
 
 def processes(info: StackInfo) -> dict[str, list[psutil.Process]]:
-    """What is watched, by name: each process, a pool's children one by one, the server processes
-    of PostgreSQL together (those that serve connections come and go with them)."""
+    """What is watched, by name: each process, a pool's children one by one, and PostgreSQL's by
+    whom they serve. Those of the API are as many as it has use for at the time, and those of
+    autovacuum come and go: of each kind the largest is watched."""
     found: dict[str, list[psutil.Process]] = {}
     for name, pid in info.pids.items():
         process = psutil.Process(pid)
         children = process.children(recursive=True)
         if name == "postgres":
-            found[name] = [process, *children]
+            found[name] = [process]
+            served = _served(info)
+            for child in children:
+                if kind := served.get(child.pid):
+                    found.setdefault(f"postgres: {kind}", []).append(child)
             continue
         found[name] = [process]
         found |= {f"{name}: child {i}": [child] for i, child in enumerate(children)}
     return found
 
 
-def sample(group: list[psutil.Process]) -> Sample:
+def _served(info: StackInfo) -> dict[int, str]:
+    """What each of PostgreSQL's server processes is for, but for this benchmark's own."""
+    with psycopg.connect(info.database_url, autocommit=True) as pg:
+        rows = pg.execute(
+            "SELECT pid, coalesce(nullif(application_name, ''), backend_type)"
+            " FROM pg_stat_activity WHERE backend_type <> 'client backend'"
+            " OR application_name LIKE 'netra-%'"
+        ).fetchall()
+    return dict(rows)
+
+
+def sample(group: list[psutil.Process]) -> Sample | None:
+    """What the largest of the group holds; None if all have ended meanwhile."""
     held = Sample(0, 0, 0)
     for process in group:
         try:
-            held.pss_kb += _pss_kb(process.pid)
-            held.descriptors += process.num_fds()
-            held.sockets += len(process.net_connections("all"))
+            held = Sample(
+                max(held.pss_kb, _pss_kb(process.pid)),
+                max(held.descriptors, process.num_fds()),
+                max(held.sockets, len(process.net_connections("all"))),
+            )
         except (OSError, psutil.NoSuchProcess):
-            continue  # it has ended in between
-    return held
+            continue
+    return held if held.pss_kb else None
 
 
 def _pss_kb(pid: int) -> float:
@@ -167,7 +186,8 @@ class Watch:
 
     def look(self) -> None:
         for name, group in processes(self.info).items():
-            self.held[name].append(sample(group))
+            if (held := sample(group)) is not None:
+                self.held[name].append(held)
         for name, n in connections(self.info).items():
             self.connected[name].append(n)
 
