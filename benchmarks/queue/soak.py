@@ -37,6 +37,8 @@ SECONDS, WARM_UP, EVERY = 600.0, 120.0, 10.0
 #: Memory may grow by this share; so may descriptors, of which PostgreSQL opens one for every file
 #: that a connection has touched, and a pool some for a moment.
 _SHARE, _FEW = 0.05, 3
+#: Less than this is no growth, kB: some processes hold half a megabyte.
+_LITTLE_KB = 512
 #: Jobs that wait at most, so that the load is full and the tables do not choose the outcome.
 _WAITING = 2_000
 _SOCKETS = 200
@@ -203,7 +205,7 @@ class Watch:
                 f" ({kb_later / kb - 1:+.1%}), descriptors {files:.0f} → {files_later:.0f},"
                 f" sockets {sockets:.0f} → {sockets_later:.0f}; {len(samples)} samples"
             )
-            if kb_later > kb * (1 + _SHARE):
+            if kb_later > kb + max(_LITTLE_KB, kb * _SHARE):
                 grown.append(f"memory of {name}")
             if files_later > files + max(_FEW, files * _SHARE):
                 grown.append(f"descriptors of {name}")
