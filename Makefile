@@ -26,7 +26,9 @@ $(STAMP): requirements.lock pyproject.toml
 	@$(BIN)/python -c "$(SUITABLE)" 2>/dev/null || { \
 		echo "creating .venv with $$("$(PYTHON)" --version)"; "$(PYTHON)" -m venv --clear .venv; }
 	@echo "installing requirements.lock (about 1.3 GB on disk; a minute or so the first time)"
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
+	@# The lock is whole. With dependencies pip asks for the hash of a newer coverage[toml], once there is one.
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes \
+		-r requirements.lock
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
 	@touch $(STAMP)
 
