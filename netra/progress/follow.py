@@ -102,11 +102,12 @@ class Follower:
         try:
             # Listen first, then look: what comes in between is known to be missing.
             await self.hub.tune(job_channel(self.tenant_id, job_id), self)
-            if after_seq == 0:
-                # A job's first fact is in the record alone.
-                head, missed = await self._from_record(job_id, epoch or None)
-            else:
-                head, missed = await self._head(job_id), None
+            # A job's first fact is in the record alone; later ones may be at hand.
+            room = 0 if after_seq else max(self.limit - len(self._facts), 0)
+            found = await self.hub.record.begin(self.tenant_id, job_id, epoch or None, room)
+            if found is None:
+                raise NotFound(f"there is no job {job_id}")
+            head, missed = found
             position = Position(epoch or head.epoch, after_seq)
             ahead = position > head
             if ahead:
@@ -128,19 +129,6 @@ class Follower:
             self._behind[job_id] = True
         self._wake.set()
         return Joined(position=position, head=head, ahead=ahead)
-
-    async def _head(self, job_id: str) -> Position:
-        head = await self.hub.record.head(self.tenant_id, job_id)
-        if head is None:
-            raise NotFound(f"there is no job {job_id}")
-        return head
-
-    async def _from_record(self, job_id: str, epoch: int | None) -> tuple[Position, list[Message]]:
-        room = max(self.limit - len(self._facts), 0)
-        found = await self.hub.record.begin(self.tenant_id, job_id, epoch, room)
-        if found is None:
-            raise NotFound(f"there is no job {job_id}")
-        return found
 
     async def _recent(self, job_id: str, seen: Position, head: Position) -> list[Message] | None:
         if seen >= head:

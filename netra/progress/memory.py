@@ -101,18 +101,13 @@ class MemoryRecord:
         later = [f for j in sorted(seen) for f in self.facts[j] if f.position > seen[j]]
         return later[:n]
 
-    async def head(self, tenant_id: str, job_id: str) -> Position | None:
-        await asyncio.sleep(0)
-        if tenant_id != self.tenant_id or job_id not in self.facts:
-            return None
-        return self.facts[job_id][-1].position
-
     async def begin(
         self, tenant_id: str, job_id: str, epoch: int | None, n: int
     ) -> tuple[Position, list[Message]] | None:
-        head = await self.head(tenant_id, job_id)
-        if head is None:
+        await asyncio.sleep(0)
+        if tenant_id != self.tenant_id or job_id not in self.facts:
             return None
+        head = self.facts[job_id][-1].position
         start = Position(epoch or head.epoch, 0)
         return head, [fact for fact in self.facts[job_id] if fact.position > start][:n]
 

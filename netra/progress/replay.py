@@ -13,7 +13,7 @@ from psycopg_pool import AsyncConnectionPool
 from netra.progress.channels import job_stream
 from netra.progress.message import Message, Position, read
 from netra.schemas.socket import JobHead
-from netra.store import batch, fact, job
+from netra.store import batch, fact
 from netra.store.postgres import AsyncConnection, checkout
 
 if TYPE_CHECKING:
@@ -29,14 +29,13 @@ class Record(Protocol):
         """The next facts of several jobs, at most `n` in all, by job, epoch and seq."""
         ...
 
-    async def head(self, tenant_id: str, job_id: str) -> Position | None:
-        """The job's last fact; None if there is no such job, or it is somebody else's."""
-        ...
-
     async def begin(
         self, tenant_id: str, job_id: str, epoch: int | None, n: int
     ) -> tuple[Position, list[Message]] | None:
-        """As `head`, and the job's first facts from that epoch on (None: the current one)."""
+        """The job's last fact, and its first `n` from that epoch on (None: the current one).
+
+        None: there is no such job, or it is somebody else's.
+        """
         ...
 
     async def heads(self, jobs: Collection[str]) -> dict[str, Position]:
@@ -63,11 +62,6 @@ class PostgresRecord:
         async with self._turn, checkout(self.pool) as connection:
             rows = await fact.after(connection, tenant_id, seen, n)
         return [Message.from_row(row) for row in rows]
-
-    async def head(self, tenant_id: str, job_id: str) -> Position | None:
-        async with self._turn, checkout(self.pool) as connection:
-            found = await job.head(connection, tenant_id, UUID(job_id))
-        return Position(found.epoch, found.seq) if found else None
 
     async def begin(
         self, tenant_id: str, job_id: str, epoch: int | None, n: int

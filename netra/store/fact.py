@@ -72,7 +72,7 @@ async def begin(
     None: the tenant has no such job.
     """
     cursor = await connection.execute(
-        _BEGIN.encode(), {"job": job_id, "tenant": tenant_id, "epoch": epoch, "n": n}
+        _BEGIN, {"job": job_id, "tenant": tenant_id, "epoch": epoch, "n": n}
     )
     rows = await cursor.fetchall()
     if not rows:

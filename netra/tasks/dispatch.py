@@ -33,6 +33,8 @@ _IMPATIENT = {
     "interval_step": 0.1,
     "interval_max": 0.1,
 }
+#: What a broker that is away is met with.
+_AWAY = (OperationalError, OSError, RedisError)
 
 
 class Envelope:
@@ -83,10 +85,6 @@ class Envelope:
 
 def _packed(body: str) -> str:
     return b64encode(body.encode()).decode()
-
-
-#: What a broker that is away is met with.
-_AWAY = (OperationalError, OSError, ConnectionError, RedisError)
 
 
 class CeleryDispatch:

@@ -28,7 +28,7 @@ def environment(name: str) -> Path:
         if not stamp.exists() or stamp.read_text() != lock.read_text():
             subprocess.run([sys.executable, "-m", "venv", "--clear", str(folder)], check=True)
             pip = [str(folder / "bin" / "python"), "-m", "pip", "install", "--quiet"]
-            pip += ["--disable-pip-version-check", "--require-hashes", "-r", str(lock)]
+            pip += ["--disable-pip-version-check", "--no-deps", "--require-hashes", "-r", str(lock)]
             subprocess.run(pip, check=True)
             stamp.write_text(lock.read_text())
     return folder / "bin"
