@@ -140,7 +140,7 @@ class Queue(Group, frozen=True, kw_only=True, forbid_unknown_fields=True):
     #: Stages that the catalog calls short are claimed and completed so many at once.
     short_at_once: Count = 8
     #: The scheduler, and idle workers that no wake-up reached, look at least this often, seconds.
-    poll_s: Seconds = 1.0
+    poll_s: Seconds = 0.5
     #: A cancelled stage that does not stop by itself is killed after, seconds.
     cancel_grace_s: Seconds = 1.0
     #: A worker whose heartbeat is older than this has no slots, seconds.

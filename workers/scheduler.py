@@ -28,7 +28,7 @@ def main() -> None:
         tracing.start("scheduler", settings)
     metrics_server.start(settings.metrics)
     heartbeat = Heartbeat(settings.health, "scheduler")
-    scheduler = Scheduler(settings, CeleryDispatch(app), beat=heartbeat.beat)
+    scheduler = Scheduler(settings, CeleryDispatch(app, settings.redis), beat=heartbeat.beat)
     sweeper = Sweeper(settings.database, _sweep)
 
     def leave(*_: Any) -> None:

@@ -88,7 +88,7 @@ class Teller:
 
     def __init__(self, postgres: psycopg.Connection, client: redis.Redis) -> None:
         self.postgres = postgres
-        self.line = Line(client)
+        self.line: Line[int] = Line(client, "facts")
 
     def tell(self, jobs: Sequence[str], phase: int, filling: str = "") -> None:
         """Writes a fact of each job in one transaction, then publishes them."""
@@ -97,8 +97,11 @@ class Teller:
             "SELECT netra_fact(id, 'stage.progress', 'noop', %s) FROM unnest(%s::uuid[]) AS id",
             [json.dumps(payload), list(jobs)],
         ).fetchall()
-        self.line.say(commands([fact for (fact,) in rows], Progress()))
-        self.line.confirm()
+        if not (
+            self.line.say(commands([fact for (fact,) in rows], Progress()), phase)
+            and self.line.confirmed(within_s=5)
+        ):
+            raise RuntimeError("Redis is away")
 
     def tell_all(self, batches: list[list[str]], phase: int, n: int, per_s: float) -> None:
         """Tells `n` facts of the batches' jobs in turn, at a steady rate: whatever is due."""

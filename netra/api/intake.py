@@ -34,8 +34,13 @@ _Waiting = tuple[Draft, "asyncio.Future[Submitted]"]
 
 
 class Intake:
-    def __init__(self, pool: AsyncConnectionPool[AsyncConnection]) -> None:
+    def __init__(self, pool: AsyncConnectionPool[AsyncConnection], stale_s: float) -> None:
+        """
+        Args:
+            stale_s: a worker whose heartbeat is older has no slots, seconds.
+        """
         self.pool = pool
+        self.stale_s = stale_s
         self._waiting: list[_Waiting] = []
         self._wake = asyncio.Event()
         self._commit = asyncio.Lock()
@@ -104,7 +109,8 @@ class Intake:
         """Writes a group in one transaction; if that fails for one of it, each in its own."""
         try:
             async with checkout(self.pool) as connection:
-                answers = await submit(connection, [draft for draft, _ in group])
+                drafts = [draft for draft, _ in group]
+                answers = await submit(connection, drafts, stale_s=self.stale_s)
         except Exception as e:
             if len(group) > 1 and isinstance(e, psycopg.Error):
                 for one in group:

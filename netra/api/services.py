@@ -40,7 +40,7 @@ class Services:
         #: Where facts of committed transactions go.
         self.outgoing = Outgoing(self.pool, self.redis, settings.progress)
         #: Where jobs are submitted.
-        self.intake = Intake(self.pool)
+        self.intake = Intake(self.pool, settings.queue.worker_stale_s)
         self.queue_metrics = QueueMetrics(
             self.pool, settings.queue.worker_stale_s, settings.metrics.tenants
         )

@@ -102,12 +102,11 @@ class Holder:
             facts = queue.hand_back(self.worker, None, ())["facts"]
             queue.deregister(self.worker)
             self._outbox.send(facts)
-            self._outbox.settle(queue)
         except NetraError as e:
             log.warning("left without a word, leases will run out: %s", e)
         finally:
+            self._outbox.close(self._queue)
             self._disconnect()
-            self._outbox.close()
 
     def _run(self) -> None:
         while not self._stop.wait(self.settings.queue.heartbeat_s if self._queue else 0.2):
@@ -135,6 +134,7 @@ class Holder:
                 concurrency=self.concurrency,
                 device=self.device,
             )
+        self._outbox.settle(queue)
         held = queue.heartbeat(self.worker, self._vouched(), self.settings.queue.lease_s)
         metrics.WORKER_BUSY.labels(self.pool).set(len(held))
         metrics.WORKER_SLOTS.labels(self.pool).set(self.concurrency)
@@ -183,7 +183,6 @@ class Holder:
         except LeaseLost:
             return  # it ended while we looked
         self._outbox.send(answer["facts"])
-        self._outbox.settle(queue)
 
     def _connected(self) -> Queue:
         if self._queue is None:

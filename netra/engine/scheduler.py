@@ -1,7 +1,7 @@
 """The scheduler: admits ready stages, takes back lost ones, sends what was left unsent.
 
 Several may run; rows are taken with SKIP LOCKED. It wakes on NOTIFY, on a connection of its own,
-and at least once a second.
+and at least twice a second.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Literal, Protocol
 
 import psycopg
@@ -20,9 +20,18 @@ from netra.metrics import POOLS
 from netra.progress.outbox import Outbox
 from netra.settings import Settings
 from netra.store import postgres
+from netra.store.ear import Ear
 from netra.store.queue import Queue
 
 log = logging.getLogger(__name__)
+
+#: How soon to look after a slot became free and nothing was ready, seconds: mostly there is nothing
+#: to do, or the next job comes and is admitted by whoever writes it.
+_SOON_S = 0.02
+#: So many rows of the outbox are struck off together, or whatever there is at each housekeeping.
+_TOGETHER = 32
+#: How long Redis is given to confirm what was sent for others before the next is read, seconds.
+_RELAY_S = 0.05
 
 
 class Dispatch(Protocol):
@@ -75,25 +84,33 @@ class Scheduler:
     def _serve(self) -> None:
         database = self.settings.database
         with (
-            postgres.connect(database, "scheduler-listen") as ear,
-            postgres.connect(database, "scheduler") as connection,
+            postgres.connect(database, "scheduler-listen") as connection,
+            postgres.connect(database, "scheduler") as working,
         ):
-            ear.execute("LISTEN netra_wake")
-            queue = Queue(connection)
+            ear = Ear(connection)
+            queue = Queue(working)
+            due = time.monotonic()
             wait_s = 0.0
             while not self.stop.is_set():
-                match self.round(queue):
-                    case "taken back":
-                        wait_s = 0.0
-                    case "passed over":
-                        wait_s = min(max(wait_s * 2, 0.005), self.settings.queue.poll_s)
-                    case _:
-                        wait_s = self.settings.queue.poll_s
-                self._delay_s = 0.1
-                self._beat()
-                with postgres.unavailable():
-                    for _ in ear.notifies(timeout=wait_s, stop_after=1):
-                        break
+                if time.monotonic() >= due:
+                    match self.round(queue):
+                        case "taken back":
+                            wait_s = 0.0
+                        case "passed over":
+                            wait_s = min(max(wait_s * 2, 0.005), self.settings.queue.poll_s)
+                        case _:
+                            wait_s = self.settings.queue.poll_s
+                    due = time.monotonic() + wait_s
+                    self._delay_s = 0.1
+                    self._beat()
+                for said in ear.listen(due - time.monotonic()):
+                    match said:
+                        case "now":
+                            due = 0.0
+                        case "soon":
+                            due = min(due, time.monotonic() + _SOON_S)
+                        case _:
+                            self._carry_out(said, time.time_ns())
 
     def _beat(self) -> None:
         if self.beat:
@@ -102,7 +119,7 @@ class Scheduler:
     def round(self, queue: Queue) -> Literal["taken back", "passed over", "idle"]:
         """Admits to every pool, and does the housekeeping that is due."""
         settings = self.settings.queue
-        admitted = passed_over = taken_back = False
+        taken_back = False
         began_ns = time.time_ns()
         answers = queue.admit(
             POOLS,
@@ -111,24 +128,31 @@ class Scheduler:
             stale_s=settings.worker_stale_s,
             readmit_s=settings.readmit_s,
         )
-        for pool, answer in answers.items():
-            if answer["messages"]:
-                self.dispatch(pool, answer["messages"])
-            elif answer["waiting"]:
-                self.dispatch.renew(pool, answer["waiting"])
-            if answer["facts"]:
-                admitted = True
-                _note(pool, answer["facts"], began_ns)
-            passed_over |= answer["passed_over"]
-            self.outbox.send(answer["facts"])
+        self._carry_out(answers, began_ns)
+        passed_over = any(answer["passed_over"] for answer in answers.values())
         # What was admitted is on its way to the workers: their claims come first.
-        self.outbox.settle(queue, at_least=1 if not admitted else 32)
+        self.outbox.settle(queue, at_least=_TOGETHER)
         metrics.SCHEDULER_ROUND_AT.set_to_current_time()
         now = time.monotonic()
         if now - self._reaped_at >= settings.poll_s / 2:
             self._reaped_at = now
             taken_back = self._reap(queue)
         return "taken back" if taken_back else "passed over" if passed_over else "idle"
+
+    def _carry_out(self, answers: Mapping[str, Any], began_ns: int) -> None:
+        """Wakes workers for what was admitted, and sends its facts.
+
+        Args:
+            answers: of `netra_admit_pools`.
+        """
+        for pool, answer in answers.items():
+            if answer["messages"]:
+                self.dispatch(pool, answer["messages"])
+            elif answer["waiting"]:
+                self.dispatch.renew(pool, answer["waiting"])
+            if answer["facts"]:
+                _note(pool, answer["facts"], began_ns)
+            self.outbox.send(answer["facts"])
 
     def _reap(self, queue: Queue) -> bool:
         settings = self.settings.queue
@@ -143,9 +167,11 @@ class Scheduler:
         self.outbox.send(reaped["facts"] + expired["facts"] + stopped["facts"])
         self.outbox.settle(queue)
         while left := queue.unsent(settings.relay_after_s):
-            if not self.outbox.send(left) or not self.outbox.settle(queue):
+            if not self.outbox.send(left):
                 break
             metrics.SCHEDULER_RELAYED.inc(len(left))
+            if not self.outbox.settle(queue, within_s=_RELAY_S):
+                break
         return bool(reaped["facts"] or expired["facts"] or stopped["facts"])
 
 

@@ -53,9 +53,15 @@ def body_hash(body: Any) -> str:
     return hashlib.sha256(msgspec.json.encode(body, order="deterministic")).hexdigest()
 
 
-async def submit(connection: AsyncConnection, drafts: Sequence[Draft]) -> list[Submitted]:
-    """Writes the drafts in one transaction. Answers come in the order of the drafts."""
-    answer = await queue.submit(connection, [_record(draft) for draft in drafts])
+async def submit(
+    connection: AsyncConnection, drafts: Sequence[Draft], *, stale_s: float | None = None
+) -> list[Submitted]:
+    """Writes the drafts in one transaction. Answers come in the order of the drafts.
+
+    Args:
+        stale_s: as for `queue.submit`; only for a transaction that ends with this.
+    """
+    answer = await queue.submit(connection, [_record(draft) for draft in drafts], stale_s)
     return [
         Submitted(id=UUID(j["id"]), created=j["created"], same_body=j["same_body"])
         for j in answer["jobs"]

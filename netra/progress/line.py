@@ -1,89 +1,227 @@
-"""A line to Redis that does not wait: what was said is confirmed before more is said.
+"""A line to Redis that never waits: what is said is confirmed when the answers come by themselves.
 
 A process that has claimed a stage has better things to do than to wait until Redis has read what
-it was told of it. And it says a dozen commands with each stage, of whose answers it wants to know
-only that none is a refusal: they are packed and counted here, in a tenth of the time that a
-client takes to make and read them one by one.
+it was told of it, and one that takes back what the dead held must not hang because Redis does. And
+a dozen commands are said with each stage, of whose answers only one thing counts, that none is a
+refusal: they are packed and counted here, in a tenth of the time that a client takes to make and
+read them one by one.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+import logging
+import select
+import ssl
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import RedisError, ResponseError
 
+from netra.store.pause import Pause
+
 if TYPE_CHECKING:
     from redis import Redis
 
+log = logging.getLogger(__name__)
+
 Command = Sequence[str | bytes | int]
+T = TypeVar("T")
 
 _READ_BYTES = 65_536
+#: A server that leaves something unanswered for so long is away, seconds.
+_PATIENCE_S = 2.0
+#: So much waits to be read by the server at most, bytes.
+_MOST_BYTES = 16_000_000
+#: What a socket says that has nothing to give or to take just now.
+_LATER = (BlockingIOError, InterruptedError, ssl.SSLWantReadError, ssl.SSLWantWriteError)
 
 
-class Line:
-    """One connection of its own, made as the client's are, and opened when it is first used."""
+class Line(Generic[T]):
+    """One connection of its own, made as the client's are, for several threads.
 
-    def __init__(self, redis: Redis) -> None:
+    It is opened when it is first used. One that broke is left alone for a while, then opened again
+    by a thread, so that nobody waits for a server that hangs.
+    """
+
+    def __init__(
+        self, redis: Redis, carries: str, *, now: Callable[[], float] = time.monotonic
+    ) -> None:
+        """
+        Args:
+            carries: what the log calls what is said here.
+        """
         self.redis = redis
+        self.carries = carries
+        self._now = now
+        self._lock = threading.Lock()
         self._connection: Any = None
+        self._opening: threading.Thread | None = None
+        self._closed = False
+        self._used = False
+        self._pause = Pause(now)
         self._answers = Answers()
-        #: Answers to come.
-        self._expected = 0
+        #: What the socket has not taken yet.
+        self._unsent = bytearray()
+        #: What was said and not yet answered: how many answers it awaits, when it was said, what it
+        #: is about.
+        self._said: deque[tuple[int, float, T | None]] = deque()
+        #: Answers that came of the first of them.
+        self._heard = 0
+        #: What was confirmed since it was last asked for.
+        self._confirmed: list[T] = []
 
-    def say(self, commands: Sequence[Command]) -> None:
-        """Sends commands. Their answers are for `confirm` to read.
+    def say(self, commands: Sequence[Command], about: T | None = None) -> bool:
+        """Sends commands; `confirmed` gives `about` back once all of them are answered, if it is
+        anything.
 
-        Raises:
-            RedisError, OSError: Redis is away; nothing said since the last `confirm` is certain.
+        False: Redis is away, and nothing was sent. What was said before and is not confirmed may
+        or may not have arrived; it is never confirmed then.
         """
-        try:
-            if self._connection is None:
-                self._connection = self._connect()
-            self._connection.send_packed_command((packed(commands),), check_health=False)
-            self._expected += len(commands)
-        except (RedisError, OSError):
-            self.hang_up()
-            raise
+        with self._lock:
+            if not self._open():
+                return False
+            self._said.append((len(commands), self._now(), about))
+            self._unsent += packed(commands)
+            return self._move()
 
-    def confirm(self) -> None:
-        """Reads the answers to all that was said.
+    def confirmed(self, within_s: float = 0.0) -> list[T]:
+        """What was said, in this order, and is certain to have arrived, since the last call.
 
-        Raises:
-            RedisError, OSError: Redis is away, or refused a command.
+        Args:
+            within_s: how long to wait for what is still unanswered, seconds.
         """
+        end = self._now() + within_s
+        with self._lock:
+            while self._connection is not None and self._move() and self._said:
+                left = end - self._now()
+                if left <= 0:
+                    break
+                poll = select.poll()
+                write = select.POLLOUT if self._unsent else 0
+                poll.register(self._connection._sock, select.POLLIN | write)
+                poll.poll(left * 1000)
+            confirmed, self._confirmed = self._confirmed, []
+            return confirmed
+
+    @property
+    def unconfirmed(self) -> int:
+        """How often something was said that is not answered yet."""
+        return len(self._said)
+
+    def close(self) -> None:
+        """For good; answers that were to come never will."""
+        with self._lock:
+            self._closed = True
+            self._hang_up()
+        if opening := self._opening:
+            opening.join()
+
+    def _move(self) -> bool:
+        """Sends and reads what can be, without waiting; False if the line broke."""
+        if self._connection is None:
+            return False
+        sock = self._connection._sock
         try:
-            while self._expected:
-                read = self._connection._sock.recv(_READ_BYTES)
+            if self._unsent:
+                try:
+                    del self._unsent[: sock.send(self._unsent)]
+                except _LATER:
+                    pass
+            while self._said:
+                try:
+                    read = sock.recv(_READ_BYTES)
+                except _LATER:
+                    break
                 if not read:
                     raise RedisConnectionError("the server closed the connection")
-                self._expected -= self._answers.count(read)
-        except (RedisError, OSError):
-            self.hang_up()
-            raise
+                self._count(self._answers.count(read))
+            if self._said and self._now() - self._said[0][1] > _PATIENCE_S:
+                raise RedisConnectionError(f"no answer for {_PATIENCE_S:.0f} s")
+            if len(self._unsent) > _MOST_BYTES:
+                raise RedisConnectionError(f"{len(self._unsent)} bytes wait to be read")
+        except (RedisError, OSError) as e:
+            self._lost(e)
+            return False
+        return True
 
-    def hang_up(self) -> None:
-        """Closes the connection; answers that were to come never will."""
-        connection, self._connection = self._connection, None
-        self._expected = 0
-        self._answers = Answers()
-        if connection is not None:
-            connection.disconnect()
+    def _count(self, answers: int) -> None:
+        self._heard += answers
+        while self._said and self._heard >= self._said[0][0]:
+            expected, _, about = self._said.popleft()
+            self._heard -= expected
+            if about is not None:
+                self._confirmed.append(about)
+
+    def _open(self) -> bool:
+        """Whether there is a connection. The first one is waited for, others are not."""
+        if self._connection is not None:
+            return True
+        if self._closed or self._pause.on or self._opening is not None:
+            return False
+        if not self._used:
+            self._used = True
+            try:
+                self._connection = self._connect()
+            except (RedisError, OSError) as e:
+                self._lost(e)
+                return False
+            return True
+        self._opening = threading.Thread(target=self._open_again, name="line", daemon=True)
+        self._opening.start()
+        return False
+
+    def _open_again(self) -> None:
+        try:
+            connection = self._connect()
+        except (RedisError, OSError) as e:
+            with self._lock:
+                self._opening = None
+                self._lost(e)
+            return
+        with self._lock:
+            self._opening = None
+            self._connection = connection
+            if self._closed:
+                self._hang_up()
 
     def _connect(self) -> Any:
         pool = self.redis.connection_pool
         # With RESP2 nothing comes unasked, and redis-py then refuses to watch for what does.
         options = {**pool.connection_kwargs, "protocol": 2, "maint_notifications_config": None}
-        connection = pool.connection_class(**options)
-        connection.connect()
+        connection: Any = pool.connection_class(**options)
+        try:
+            connection.connect()
+            # A word that comes alone is not to wait for the next.
+            connection._sock.setblocking(False)
+        except BaseException:
+            connection.disconnect()
+            raise
         return connection
+
+    def _lost(self, error: Exception) -> None:
+        log.warning("%s wait for Redis: %s", self.carries, error)
+        self._pause.begin()
+        self._hang_up()
+
+    def _hang_up(self) -> None:
+        connection, self._connection = self._connection, None
+        self._said.clear()
+        self._unsent.clear()
+        self._heard = 0
+        self._answers = Answers()
+        if connection is not None:
+            connection.disconnect()
 
 
 class Answers:
     """Counts answers in what is read of a RESP2 connection: numbers, words, strings of one line.
 
-    These are all that PUBLISH, XADD and EXPIRE are answered with.
+    These are all that PUBLISH, XADD, EXPIRE, LPUSH and a script that gives a number are answered
+    with.
     """
 
     def __init__(self) -> None:

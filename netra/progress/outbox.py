@@ -3,91 +3,95 @@
 from __future__ import annotations
 
 import logging
+import threading
 import time
 from collections.abc import Sequence
 
-from redis.exceptions import RedisError
-
 from netra.errors import NetraError
-from netra.progress.line import Line
+from netra.progress.line import Command, Line
 from netra.progress.publish import commands, traced
 from netra.settings import Settings
 from netra.store import redis
-from netra.store.pause import Pause
 from netra.store.queue import FactMessage, Queue
 
 log = logging.getLogger(__name__)
 
+#: How long whoever leaves waits for Redis's answers, seconds.
+_LAST_WORDS_S = 1.0
+
 
 class Outbox:
-    """Sends facts over a line to Redis; the scheduler sends what it could not."""
+    """Sends facts over a line to Redis; the scheduler sends what it could not.
+
+    Nothing here waits for Redis, but for `close`. Several threads may use it.
+    """
 
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
-        self.redis = redis.connect(settings.redis)
-        self._line = Line(self.redis)
-        self._pause = Pause()
-        #: Rows of the outbox that were said, and those that Redis has confirmed.
-        self._said: dict[int, None] = {}
+        self._redis = redis.connect(settings.redis)
+        #: Each word is about rows of the outbox.
+        self._line: Line[Sequence[int]] = Line(self._redis, "facts")
+        self._lock = threading.Lock()
+        #: Rows that Redis has confirmed, and that are not struck off.
         self._sent: dict[int, None] = {}
 
     def send(self, facts: Sequence[FactMessage]) -> bool:
         """Whether they are on their way. Never raises: what is lost is safe in PostgreSQL."""
         if not facts:
             return True
-        if not self._confirm():
-            return False
         began_ns = time.time_ns()
-        try:
-            self._line.say(commands(facts, self.settings.progress))
-        except (RedisError, OSError) as e:
-            self._lost(e)
+        rows = tuple({fact["outbox"]: None for fact in facts})
+        if not self._line.say(commands(facts, self.settings.progress), rows):
             return False
-        self._said.update((fact["outbox"], None) for fact in facts)
         traced(facts, began_ns)
         return True
 
-    def _confirm(self) -> bool:
-        """Whether all that was said has arrived."""
-        if self._pause.on:
-            return False
-        try:
-            self._line.confirm()
-        except (RedisError, OSError) as e:
-            self._lost(e)
-            return False
-        self._sent.update(self._said)
-        self._said.clear()
-        return True
-
-    def _lost(self, error: Exception) -> None:
-        log.warning("facts wait for Redis: %s", error)
-        self._said.clear()
-        self._pause.begin()
+    def say(self, commands: Sequence[Command]) -> None:
+        """Sends what is in no outbox, and may be lost."""
+        self._line.say(commands, None)
 
     @property
     def sent(self) -> list[int]:
         """Rows of the outbox that were sent for certain, and not yet struck off."""
-        return list(self._sent)
+        with self._lock:
+            self._take(0)
+            return list(self._sent)
 
     def struck(self, rows: Sequence[int]) -> None:
         """Forgets rows that a transaction took out of the outbox."""
-        for row in rows:
-            self._sent.pop(row, None)
+        with self._lock:
+            for row in rows:
+                self._sent.pop(row, None)
 
-    def settle(self, queue: Queue, *, at_least: int = 1) -> bool:
-        """Takes what was sent out of the outbox, if there is that much; False: Redis is away."""
-        if len(self._said) + len(self._sent) < at_least:
-            return True
-        arrived = self._confirm()
-        if rows := self.sent:
+    def settle(self, queue: Queue, *, at_least: int = 1, within_s: float = 0.0) -> bool:
+        """Takes what was sent out of the outbox, if there is that much.
+
+        Args:
+            within_s: how long to wait for Redis to confirm what it was told, seconds.
+
+        Returns:
+            Whether nothing that was said waits for an answer.
+        """
+        rows: list[int] = []
+        with self._lock:
+            self._take(within_s)
+            if len(self._sent) >= at_least:
+                rows = list(self._sent)
+                self._sent.clear()
+        if rows:
             try:
                 queue.sent(rows)
             except NetraError as e:
                 log.warning("sent facts will be sent again: %s", e)
-            self._sent.clear()
-        return arrived
+        return not self._line.unconfirmed
 
-    def close(self) -> None:
-        self._line.hang_up()
-        self.redis.close()
+    def _take(self, within_s: float) -> None:
+        for rows in self._line.confirmed(within_s):
+            self._sent.update(dict.fromkeys(rows))
+
+    def close(self, queue: Queue | None = None) -> None:
+        """For good; what Redis confirms in the next moment is struck off."""
+        if queue is not None:
+            self.settle(queue, within_s=_LAST_WORDS_S)
+        self._line.close()
+        self._redis.close()

@@ -20,7 +20,6 @@ from netra.settings import Progress
 from netra.store.queue import FactMessage
 
 if TYPE_CHECKING:
-    from redis import Redis
     from redis.asyncio import Redis as AsyncRedis
 
 log = logging.getLogger(__name__)
@@ -100,17 +99,13 @@ def traced(facts: Sequence[FactMessage], began_ns: int) -> None:
 
 
 def tick(
-    redis: Redis, tenant: str, job: str, batch: str | None, stage: str, fraction: float, text: str
-) -> bool:
-    """Sends a passing percentage, lost if nobody listens; False if Redis is away."""
+    tenant: str, job: str, batch: str | None, stage: str, fraction: float, text: str
+) -> list[tuple[Any, ...]]:
+    """What Redis is told of a passing percentage, which is lost if nobody listens."""
     message = _encode(
         {"type": "tick", "job_id": job, "stage": stage, "fraction": fraction, "message": text}
     )
-    try:
-        redis.publish(job_channel(tenant, job), message)
-        if batch:
-            redis.publish(batch_channel(tenant, batch), message)
-    except (RedisError, OSError) as e:
-        log.debug("tick lost: %s", e)
-        return False
-    return True
+    told: list[tuple[Any, ...]] = [("PUBLISH", job_channel(tenant, job), message)]
+    if batch:
+        told.append(("PUBLISH", batch_channel(tenant, batch), message))
+    return told

@@ -99,16 +99,13 @@ class Queue:
                 "SELECT * FROM netra_heartbeat(%s, %s, %s)", [worker, list(pids), lease_s]
             ).fetchall()
 
-    def claim(
-        self, pool: str, worker: UUID, pid: int, lease_s: float, most: int = 1
-    ) -> dict[str, Any] | None:
-        """Claims the stage whose turn it is, or up to `most` short ones: `{"facts", "claims"}`.
+    def claim(self, following: Following, sent: Sequence[int] = ()) -> dict[str, Any]:
+        """Claims the stage whose turn it is, or several short ones: `{"facts", "claims"}`.
 
-        None: nothing waits.
+        Args:
+            sent: rows of the outbox that were sent since.
         """
-        following = Following(pool=pool, worker=worker, pid=pid, lease_s=lease_s, most=most)
-        answer = self.finish((), following=following)
-        return answer if answer["claims"] else None
+        return self.finish((), sent=sent, following=following)
 
     def waits(self, pool: str, late_s: float) -> bool:
         """Whether a stage of the pool was admitted more than `late_s` ago and nobody has it."""
@@ -261,9 +258,16 @@ def _storable() -> Iterator[None]:
 # --- the API
 
 
-async def submit(connection: AsyncConnection, jobs: list[dict[str, Any]]) -> dict[str, Any]:
-    """Writes jobs with their stages: `{"jobs": [{"id", "created", "same_body"}]}`."""
-    return await _call_async(connection, "netra_submit", Jsonb(jobs))
+async def submit(
+    connection: AsyncConnection, jobs: list[dict[str, Any]], stale_s: float | None
+) -> dict[str, Any]:
+    """Writes jobs with their stages: `{"jobs": [{"id", "created", "same_body"}]}`.
+
+    Args:
+        stale_s: workers whose heartbeat is older have no slots; stages that there is a slot for are
+            admitted at once, if nothing else waits. None: the scheduler admits them.
+    """
+    return await _call_async(connection, "netra_submit", Jsonb(jobs), stale_s)
 
 
 async def stop(connection: AsyncConnection, job: UUID, reason: str) -> dict[str, Any] | None:

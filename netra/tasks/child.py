@@ -101,11 +101,18 @@ class Child:
             self._loop_or_end()
 
     def look(self, late_s: float) -> None:
-        """Serves, if the process is idle and a stage was admitted more than `late_s` ago."""
+        """Serves, if the process is idle and a stage was admitted more than `late_s` ago.
+
+        What Redis has confirmed of the last stages is struck off the outbox: nobody else does it
+        while no stage follows.
+        """
+        if queue := self._queue:
+            self.outbox.settle(queue)
         if not self._busy.acquire(blocking=False):
             return
         try:
-            if self._queue_or_connect().waits(self.pool, late_s):
+            queue = self._queue_or_connect()
+            if queue.waits(self.pool, late_s):
                 self._loop_or_end()
         except StoreUnavailable:
             self._disconnect()
@@ -133,16 +140,15 @@ class Child:
         claims = self._next()
         while claims:
             claims = self._serve(claims, end)
-        if self._queue is not None:
-            self.outbox.settle(self._queue)
         if self._longest_s > _LONG_S:
             give_back()
 
     def _next(self) -> list[Claim]:
-        f = self._following
         try:
-            queue = self._queue_or_connect()
-            return self._announce(queue.claim(f.pool, f.worker, f.pid, f.lease_s, f.most))
+            queue, sent = self._queue_or_connect(), self.outbox.sent
+            claims = self._announce(queue.claim(self._following, sent))
+            self.outbox.struck(sent)
+            return claims
         except StoreUnavailable as e:
             # The stage stays admitted, or is a stray that the next connection hands back.
             log.warning("no claim: %s", e)
@@ -168,7 +174,7 @@ class Child:
         with observed(claim) as watch:
             try:
                 queue = self._queue_or_connect()
-                context = StageContext(claim, queue, self.outbox.redis, self.settings, self.device)
+                context = StageContext(claim, queue, self.outbox, self.settings, self.device)
                 outcome = watch.outcome = execute(claim, queue, context, self.clickhouse)
             except LeaseLost as e:
                 log.warning("the stage is somebody else's: %s", e)
@@ -281,8 +287,8 @@ class Child:
 
     def close(self) -> None:
         """Lets go of all connections; a stage that is held is not handed back."""
+        self.outbox.close(self._queue)
         self._disconnect()
-        self.outbox.close()
         if self._clickhouse is not None:
             self._clickhouse.close()
 

@@ -3,21 +3,18 @@
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import msgspec
 
 from netra.agents.seeding import seed_of
 from netra.engine.claim import Claim
 from netra.errors import NetraError, StoreUnavailable
+from netra.progress.outbox import Outbox
 from netra.progress.publish import tick
 from netra.settings import Settings
-from netra.store.pause import Pause
 from netra.store.queue import Queue
 from netra.tasks import device
-
-if TYPE_CHECKING:
-    from redis import Redis
 
 #: Largest checkpoint or result, bytes.
 MAX_JSON_BYTES = 256_000
@@ -27,17 +24,16 @@ class StageContext:
     """Implements `netra.agents.base.Context` for a stage that a worker holds."""
 
     def __init__(
-        self, claim: Claim, queue: Queue, redis: Redis, settings: Settings, device_name: str
+        self, claim: Claim, queue: Queue, outbox: Outbox, settings: Settings, device_name: str
     ) -> None:
         self.claim = claim
         self.queue = queue
-        self.redis = redis
+        self.outbox = outbox
         self.settings = settings
         self.restored = claim.checkpoint
         self.device = device_name
         self.seed = seed_of(claim.agent, claim.params)
         self._ticked_at = float("-inf")
-        self._pause = Pause()
         self._asked_at = time.monotonic()
         self._stop = False
 
@@ -50,15 +46,12 @@ class StageContext:
         now = time.monotonic()
         if now - self._ticked_at < self.settings.progress.tick_interval_s and fraction < 1:
             return
-        if self._pause.on:
-            return
         self._ticked_at = now
         c = self.claim
         batch = str(c.batch_id) if c.batch_id else None
         fraction = min(max(fraction, 0.0), 1.0)
         job = str(c.job_id)
-        if not tick(self.redis, c.tenant_id, job, batch, c.name, fraction, message):
-            self._pause.begin()
+        self.outbox.say(tick(c.tenant_id, job, batch, c.name, fraction, message))
 
     def cancelled(self) -> bool:
         now = time.monotonic()

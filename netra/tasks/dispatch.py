@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import logging
 from base64 import b64encode
 from collections.abc import Sequence
 from typing import Any
@@ -11,30 +10,21 @@ from uuid import uuid4
 
 from celery import Celery
 from kombu import serialization
-from kombu.exceptions import OperationalError
-from redis.exceptions import RedisError
 
 from netra.metrics import POOLS
-from netra.store.pause import Pause
+from netra.progress.line import Line
+from netra.settings import Redis
+from netra.store import redis
 from netra.tasks.app import WAKE, queue_name
-
-log = logging.getLogger(__name__)
 
 #: Stands in an envelope where the number of an admission comes.
 _ADMISSION = 7_046_029_254
 
-#: Whoever sends also takes back what dead workers held: a broker that is down or hangs must not
-#: keep it. (By default kombu tries for ten seconds to connect.)
-_IMPATIENT = {
-    "socket_timeout": 1.0,
-    "socket_connect_timeout": 1.0,
-    "max_retries": 1,
-    "interval_start": 0.1,
-    "interval_step": 0.1,
-    "interval_max": 0.1,
-}
-#: What a broker that is away is met with.
-_AWAY = (OperationalError, OSError, RedisError)
+#: Adds as many of the texts to a list as it lacks to hold so many.
+_FILL = """
+for i = redis.call('LLEN', KEYS[1]) + 1, #ARGV do redis.call('LPUSH', KEYS[1], ARGV[i]) end
+return 0
+"""
 
 
 class Envelope:
@@ -88,51 +78,28 @@ def _packed(body: str) -> str:
 
 
 class CeleryDispatch:
-    """Publishes over one connection that is kept, and opened again after a failure."""
+    """Puts wake-ups into the broker's lists, and waits for nothing."""
 
-    def __init__(self, app: Celery) -> None:
-        self.app = app
-        self._connection: Any = None
+    def __init__(self, app: Celery, settings: Redis) -> None:
+        self._redis = redis.connect(settings)
+        self._line: Line[None] = Line(self._redis, "wake-ups")
         self._envelopes = {pool: Envelope(app, pool) for pool in POOLS}
-        self._pause = Pause()
 
     def __call__(self, pool: str, messages: Sequence[dict[str, Any]]) -> None:
-        if self._pause.on or not messages:
-            return  # idle workers look by themselves
-        try:
-            texts = [self._envelopes[pool].about(m["stage_id"], m["admission"]) for m in messages]
-            self._channel().client.lpush(queue_name(pool), *texts)
-        except _AWAY as e:
-            log.warning(
-                "%d wake-ups for %s lost, they will be repeated: %s", len(messages), pool, e
-            )
-            self._leave_alone()
+        texts = [self._envelopes[pool].about(m["stage_id"], m["admission"]) for m in messages]
+        # Idle workers look by themselves if it is away.
+        self._line.say([("LPUSH", queue_name(pool), *texts)])
 
     def renew(self, pool: str, wanted: int) -> None:
         """Sends wake-ups that name no stage, where fewer wait in the queue than are wanted."""
-        if self._pause.on:
-            return
-        try:
-            waiting = self._channel().client.llen(queue_name(pool))
-        except _AWAY as e:
-            log.warning("no wake-ups for %s: %s", pool, e)
-            self._leave_alone()
-            return
-        self(pool, [{"stage_id": "", "admission": 0}] * (wanted - waiting))
+        texts = [self._envelopes[pool].about("", 0) for _ in range(wanted)]
+        self._line.say([("EVAL", _FILL, 1, queue_name(pool), *texts)])
 
-    def _leave_alone(self) -> None:
-        self._pause.begin()
-        self._close()
+    def arrived(self, within_s: float) -> bool:
+        """Whether the broker has confirmed all that was sent, or is away, within that time."""
+        self._line.confirmed(within_s)
+        return not self._line.unconfirmed
 
-    def _channel(self) -> Any:
-        if self._connection is None:
-            self._connection = self.app.connection_for_write(transport_options=_IMPATIENT)
-        return self._connection.default_channel
-
-    def _close(self) -> None:
-        connection, self._connection = self._connection, None
-        if connection is not None:
-            try:
-                connection.release()
-            except Exception as e:
-                log.debug("closing the broker connection: %s", e)
+    def close(self) -> None:
+        self._line.close()
+        self._redis.close()

@@ -11,7 +11,7 @@ from psycopg.types.json import Jsonb
 from netra.engine.claim import Claim
 from netra.ids import new_id
 from netra.settings import Settings
-from netra.store.queue import Done, Queue
+from netra.store.queue import Done, Following, Queue
 
 
 @dataclass
@@ -83,8 +83,9 @@ class Bench:
 
     def claims(self, pool: str = "cpu", pid: int = 1, most: int = 1) -> list[Claim]:
         """Claims what is admitted and has its turn."""
-        answer = self.keep(self.queue.claim(pool, self.worker, pid, 10, most))
-        return [Claim.from_row(row) for row in answer["claims"]] if answer else []
+        following = Following(pool=pool, worker=self.worker, pid=pid, lease_s=10, most=most)
+        answer = self.keep(self.queue.claim(following))
+        return [Claim.from_row(row) for row in answer["claims"]]
 
     def started(self, *, lease_s: float = 10, pid: int = 1) -> Claim:
         """Admits and claims the next stage."""

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import redis
-from redis.exceptions import RedisError
 
 from netra.progress.line import Line
 from netra.progress.publish import commands
@@ -15,12 +14,8 @@ from netra.store.queue import FactMessage
 
 def publish(client: redis.Redis, facts: Sequence[FactMessage], settings: Progress) -> bool:
     """Whether Redis has them; False if it is away."""
-    line = Line(client)
+    line: Line[bool] = Line(client, "facts")
     try:
-        line.say(commands(facts, settings))
-        line.confirm()
-    except (RedisError, OSError):
-        return False
-    # For whoever is next: the connection goes back to its pool.
-    line.hang_up()
-    return True
+        return line.say(commands(facts, settings), True) and line.confirmed(within_s=5) == [True]
+    finally:
+        line.close()

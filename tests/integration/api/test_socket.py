@@ -150,7 +150,8 @@ def test_ticks_pass_beside_facts(caller: Caller, engine: Engine) -> None:
     with following(caller, job, epoch=1, after_seq=1) as socket:
         say(socket, type="ping")
         assert hear(socket) == {"type": "pong"}
-        tick(engine.redis, caller.tenant, job, None, "noop", 0.5, "half")
+        for command in tick(caller.tenant, job, None, "noop", 0.5, "half"):
+            engine.redis.execute_command(*command)
         assert hear(socket) == {
             "type": "tick",
             "job_id": job,

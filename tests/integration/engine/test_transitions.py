@@ -352,8 +352,8 @@ def test_many_workers_complete_each_stage_once(bench: Bench, most: int) -> None:
         try:
             queue = Queue(connection)
             while not done.is_set():
-                answer = queue.claim("cpu", bench.worker, 1, 10, most)
-                while answer and answer["claims"]:
+                answer = queue.claim(following)
+                while answer["claims"]:
                     held = [
                         Done(stage=claim["stage_id"], fence=claim["fence"], content={}, tables=[])
                         for claim in answer["claims"]

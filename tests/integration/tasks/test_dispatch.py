@@ -26,19 +26,27 @@ def app(store_settings: Settings) -> Iterator[Celery]:
     app.close()
 
 
-def taken(app: Celery) -> list[dict[str, Any]]:
+@pytest.fixture
+def dispatch(app: Celery, store_settings: Settings) -> Iterator[CeleryDispatch]:
+    dispatch = CeleryDispatch(app, store_settings.redis)
+    yield dispatch
+    dispatch.close()
+
+
+def taken(app: Celery, dispatch: CeleryDispatch | None = None) -> list[dict[str, Any]]:
     """What stands in the broker's list, the first first; the list is empty then."""
+    if dispatch:
+        dispatch.arrived(within_s=5)
     with app.connection_for_write() as connection:
         client = connection.default_channel.client
         texts = [client.rpop(queue_name("gpu")) for _ in range(client.llen(queue_name("gpu")))]
     return [json.loads(text) for text in texts]
 
 
-def test_a_wake_up_is_what_celery_sends(app: Celery) -> None:
+def test_a_wake_up_is_what_celery_sends(app: Celery, dispatch: CeleryDispatch) -> None:
     stages = [str(new_id()) for _ in range(3)]
-    dispatch = CeleryDispatch(app)
     dispatch("gpu", [{"stage_id": stage, "admission": n} for n, stage in enumerate(stages)])
-    own = taken(app)
+    own = taken(app, dispatch)
     for n, stage in enumerate(stages):
         app.send_task(WAKE, args=(stage, n), queue=queue_name("gpu"), ignore_result=True)
     celerys = taken(app)
@@ -58,28 +66,23 @@ def test_a_wake_up_is_what_celery_sends(app: Celery) -> None:
     assert own == celerys
 
 
-def test_as_many_are_renewed_as_are_missing(app: Celery) -> None:
-    dispatch = CeleryDispatch(app)
+def test_as_many_are_renewed_as_are_missing(app: Celery, dispatch: CeleryDispatch) -> None:
     dispatch("gpu", [{"stage_id": str(new_id()), "admission": 1}])
     dispatch.renew("gpu", 3)
     dispatch.renew("gpu", 1)
-    assert len(taken(app)) == 3
+    assert len(taken(app, dispatch)) == 3
     # Nothing was refused: a refusal would have been met by a pause.
     dispatch("gpu", [{"stage_id": str(new_id()), "admission": 2}])
-    assert len(taken(app)) == 1
+    assert len(taken(app, dispatch)) == 1
 
 
 def test_a_broker_that_is_away_is_left_alone_for_a_while(
-    store_settings: Settings, caplog: pytest.LogCaptureFixture
+    app: Celery, store_settings: Settings, caplog: pytest.LogCaptureFixture
 ) -> None:
     nowhere = replace(store_settings.redis, url="redis://127.0.0.1:1/0")
-    away = replace(store_settings, redis=nowhere)
-    app = configured(away)
-    dispatch = CeleryDispatch(app)
+    dispatch = CeleryDispatch(app, nowhere)
     for _ in range(3):
         dispatch("gpu", [{"stage_id": str(new_id()), "admission": 1}])
         dispatch.renew("gpu", 1)
-    app.close()
-    assert [
-        r.message.split(":")[0] for r in caplog.records if r.name == "netra.tasks.dispatch"
-    ] == ["1 wake-ups for gpu lost, they will be repeated"]
+    dispatch.close()
+    assert [r.message.split(":")[0] for r in caplog.records] == ["wake-ups wait for Redis"]
