@@ -7,7 +7,7 @@ arrays of ids and JSON in, one JSON value out.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 from uuid import UUID
 
@@ -29,8 +29,13 @@ class Functions:
         self.connection = connection
         self._prepared: set[bytes] = set()
 
-    def call(self, function: str, args: Sequence[Any]) -> Any:
+    def call(
+        self, function: str, args: Sequence[Any], meanwhile: Callable[[], None] | None = None
+    ) -> Any:
         """The function's JSON, decoded; None for NULL.
+
+        Args:
+            meanwhile: is done while PostgreSQL works; it must not ask this connection.
 
         Raises:
             psycopg.Error: as a cursor would; OperationalError without a state if the connection
@@ -46,7 +51,17 @@ class Functions:
                 self._prepared.add(name)
             # Its type has no place for NULL, though PostgreSQL's protocol has, and so has libpq.
             values: Any = [parameter(arg) for arg in args]
-            answer = self._answer(pgconn.exec_prepared(name, values))
+            pgconn.send_query_prepared(name, values)
+            try:
+                if meanwhile:
+                    meanwhile()
+            finally:
+                result = pgconn.get_result()
+                while pgconn.get_result() is not None:
+                    pass
+            if result is None:
+                raise psycopg.OperationalError("the connection is lost")
+            answer = self._answer(result)
         value = answer.get_value(0, 0)
         # A function that answers nothing has an empty text.
         return _decode(value) if value else None

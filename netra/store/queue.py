@@ -7,7 +7,7 @@ outbox that it stands in until then.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -61,11 +61,11 @@ class Queue:
         self.connection = connection
         self._functions = Functions(connection)
 
-    def _call(self, function: str, *args: Any) -> Any:
+    def _call(self, function: str, *args: Any, meanwhile: Callable[[], None] | None = None) -> Any:
         with unavailable(), _storable():
             for attempt in range(_DEADLOCKS + 1):
                 try:
-                    return self._functions.call(function, args)
+                    return self._functions.call(function, args, meanwhile)
                 except psycopg.errors.DeadlockDetected:
                     if attempt == _DEADLOCKS:
                         raise
@@ -124,6 +124,7 @@ class Queue:
         *,
         sent: Sequence[int] = (),
         following: Following | None = None,
+        meanwhile: Callable[[], None] | None = None,
     ) -> dict[str, Any]:
         """Completes stages, all or none, and claims what follows: `{"facts", "claims"}`.
 
@@ -131,6 +132,7 @@ class Queue:
             fan_out: the stages that the only one of `done` asks for.
             sent: rows of the outbox that were sent since.
             following: for whom to claim; None: nothing.
+            meanwhile: is done while PostgreSQL works.
 
         Raises:
             LeaseLost: the token of one of them is stale.
@@ -143,6 +145,7 @@ class Queue:
             Jsonb(fan_out) if fan_out is not None else None,
             *(f.pool, f.worker, f.pid, f.lease_s, f.most),
             list(sent),
+            meanwhile=meanwhile,
         )
 
     def fail(

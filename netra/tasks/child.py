@@ -12,12 +12,14 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 from uuid import UUID
 
 from netra.engine.claim import Claim
 from netra.errors import LeaseLost, StoreUnavailable, Unstorable
 from netra.memory import give_back
+from netra.progress.line import Command
 from netra.progress.outbox import Outbox
 from netra.settings import Settings
 from netra.store import postgres
@@ -35,6 +37,8 @@ T = TypeVar("T")
 
 #: A stage that took longer may have needed memory that is worth giving back, seconds.
 _LONG_S = 0.5
+#: An agent that took less the last time is expected to again, seconds.
+_QUICK_S = 0.002
 #: How long an outcome is offered to a database that is away, seconds.
 _PATIENCE_S = 120.0
 
@@ -87,6 +91,12 @@ class Child:
         self._longest_s = 0.0
         #: Stages that this process has claimed and not yet reported.
         self._held: set[UUID] = set()
+        #: What is to be said of stages: facts to Redis, lines to the log. If an agent is quick that
+        #: is done while PostgreSQL works on the next call, and nobody waits for it. If it turns
+        #: out slow, the scheduler sends its facts from the outbox a second later.
+        self._unsaid: list[Callable[[], object]] = []
+        #: Agents that are quick.
+        self._quick: set[str] = set()
         self._queue: Queue | None = None
         self._clickhouse: Client | None = None
         #: Ends the process without a word to anybody: nothing may be held up.
@@ -137,9 +147,12 @@ class Child:
     def _loop(self) -> None:
         end = time.monotonic() + self.settings.queue.loop_budget_s
         self._longest_s = 0.0
-        claims = self._next()
-        while claims:
-            claims = self._serve(claims, end)
+        try:
+            claims = self._next()
+            while claims:
+                claims = self._serve(claims, end)
+        finally:
+            self._speak()
         if self._longest_s > _LONG_S:
             give_back()
 
@@ -171,10 +184,12 @@ class Child:
 
     def _run(self, claim: Claim) -> Ran | None:
         """Runs a stage to an outcome; None if it is no longer held."""
+        if claim.agent not in self._quick:
+            self._speak()
         with observed(claim) as watch:
             try:
                 queue = self._queue_or_connect()
-                context = StageContext(claim, queue, self.outbox, self.settings, self.device)
+                context = StageContext(claim, queue, self._say, self.settings, self.device)
                 outcome = watch.outcome = execute(claim, queue, context, self.clickhouse)
             except LeaseLost as e:
                 log.warning("the stage is somebody else's: %s", e)
@@ -183,7 +198,9 @@ class Child:
             else:
                 return Ran(claim=claim, outcome=outcome, watch=watch)
             finally:
-                self._longest_s = max(self._longest_s, watch.elapsed())
+                took_s = watch.elapsed()
+                self._longest_s = max(self._longest_s, took_s)
+                (self._quick.add if took_s < _QUICK_S else self._quick.discard)(claim.agent)
         self._held.discard(claim.stage_id)
         return None
 
@@ -193,7 +210,10 @@ class Child:
         done = [one.done for one in ran]
         try:
             claims = self._report(
-                ran, lambda queue: queue.finish(done, sent=sent, following=following)
+                ran,
+                lambda queue: queue.finish(
+                    done, sent=sent, following=following, meanwhile=self._speak
+                ),
             )
         except _Together:
             for one in ran:
@@ -228,7 +248,7 @@ class Child:
         self._held.difference_update(one.claim.stage_id for one in ran)
         if answer is not None:
             for one in ran:
-                one.watch.ended(one.outcome)
+                self._unsaid.append(partial(one.watch.ended, one.outcome))
         return self._announce(answer)
 
     def _settle(self, queue: Queue, ran: Ran) -> dict[str, Any]:
@@ -268,13 +288,23 @@ class Child:
                 delay = min(delay * 2, 1.0)
 
     def _announce(self, answer: dict[str, Any] | None) -> list[Claim]:
-        """Publishes the facts of a transaction, and returns the claims that came with them."""
+        """The claims of a transaction, whose facts are published soon."""
         if answer is None:
             return []
         claims = [Claim.from_row(row) for row in answer.get("claims", ())]
         self._held.update(claim.stage_id for claim in claims)
-        self.outbox.send(answer["facts"])
+        if answer["facts"]:
+            self._unsaid.append(partial(self.outbox.send, answer["facts"]))
         return claims
+
+    def _speak(self) -> None:
+        unsaid, self._unsaid = self._unsaid, []
+        for say in unsaid:
+            say()
+
+    def _say(self, commands: Sequence[Command]) -> None:
+        self._speak()
+        self.outbox.say(commands)
 
     def _queue_or_connect(self) -> Queue:
         """The queue; on a new connection, whatever a lost answer gave us is handed back first."""

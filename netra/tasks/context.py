@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import msgspec
@@ -10,11 +11,13 @@ import msgspec
 from netra.agents.seeding import seed_of
 from netra.engine.claim import Claim
 from netra.errors import NetraError, StoreUnavailable
-from netra.progress.outbox import Outbox
+from netra.progress.line import Command
 from netra.progress.publish import tick
 from netra.settings import Settings
 from netra.store.queue import Queue
 from netra.tasks import device
+
+Say = Callable[[Sequence[Command]], None]
 
 #: Largest checkpoint or result, bytes.
 MAX_JSON_BYTES = 256_000
@@ -24,11 +27,15 @@ class StageContext:
     """Implements `netra.agents.base.Context` for a stage that a worker holds."""
 
     def __init__(
-        self, claim: Claim, queue: Queue, outbox: Outbox, settings: Settings, device_name: str
+        self, claim: Claim, queue: Queue, say: Say, settings: Settings, device_name: str
     ) -> None:
+        """
+        Args:
+            say: tells Redis what may be lost, after what was to be said of the stage before.
+        """
         self.claim = claim
         self.queue = queue
-        self.outbox = outbox
+        self.say = say
         self.settings = settings
         self.restored = claim.checkpoint
         self.device = device_name
@@ -51,7 +58,7 @@ class StageContext:
         batch = str(c.batch_id) if c.batch_id else None
         fraction = min(max(fraction, 0.0), 1.0)
         job = str(c.job_id)
-        self.outbox.say(tick(c.tenant_id, job, batch, c.name, fraction, message))
+        self.say(tick(c.tenant_id, job, batch, c.name, fraction, message))
 
     def cancelled(self) -> bool:
         now = time.monotonic()

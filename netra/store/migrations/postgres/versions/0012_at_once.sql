@@ -382,6 +382,98 @@ BEGIN
     RETURN netra_submit(p_jobs, NULL) || '{"facts": []}';
 END $$;
 
+-- Completes a stage; `p_seconds` is how long it ran (NULL: since it was claimed). Answers with the facts.
+CREATE OR REPLACE FUNCTION netra_ended(p_stage uuid, p_fence bigint, p_content jsonb, p_tables jsonb,
+    p_seconds float8, p_fan_out jsonb, p_outbox bigint) RETURNS text LANGUAGE plpgsql AS $$
+DECLARE
+    s record;
+    j record;
+    v_whole stages;
+    v_now timestamptz := clock_timestamp();
+    v_over bool;
+    v_state text;
+    v_failed text[];
+    v_payload jsonb;
+    v_end jsonb;
+BEGIN
+    -- Mostly the job has no other stage, or none that could still end.
+    UPDATE jobs k SET stages_left = 0, seq = k.seq + 2, state = 'succeeded', finished_at = v_now
+    WHERE p_fan_out IS NULL AND k.id = (SELECT job_id FROM stages WHERE id = p_stage)
+        AND k.stages_left = 1 AND NOT EXISTS (
+            SELECT 1 FROM stages WHERE job_id = k.id AND id <> p_stage AND state <> 'succeeded')
+    RETURNING k.id, epoch, old.seq, tenant_id, batch_id, traceparent, old.stages_left, stop_reason
+    INTO j;
+    v_over := FOUND;
+    IF NOT v_over THEN
+        SELECT k.id, epoch, seq, tenant_id, batch_id, traceparent, stages_left, stop_reason
+        INTO j FROM jobs k WHERE k.id = (SELECT job_id FROM stages WHERE id = p_stage)
+        FOR NO KEY UPDATE;
+    END IF;
+    UPDATE stages SET state = 'succeeded', finished_at = v_now, lease_until = NULL, error = NULL,
+        checkpoint = NULL
+    WHERE id = p_stage AND fence = p_fence AND state = 'running'
+    RETURNING id, tenant_id, job_id, name, agent, attempt, started_at INTO s;
+    IF NOT FOUND THEN
+        RAISE EXCEPTION 'stage % is no longer held with token %', p_stage, p_fence
+            USING ERRCODE = 'NT001';
+    END IF;
+    IF s.attempt = 1 AND j.epoch = 1 THEN
+        INSERT INTO stage_results (stage_id, tenant_id, job_id, agent, attempt, content, tables)
+        VALUES (s.id, s.tenant_id, s.job_id, s.agent, s.attempt, p_content, p_tables);
+    ELSE
+        INSERT INTO stage_results (stage_id, tenant_id, job_id, agent, attempt, content, tables)
+        VALUES (s.id, s.tenant_id, s.job_id, s.agent, s.attempt, p_content, p_tables)
+        ON CONFLICT (stage_id) DO UPDATE SET attempt = excluded.attempt, content = excluded.content,
+            tables = excluded.tables, created_at = now();
+    END IF;
+    v_payload := jsonb_build_object('attempt', s.attempt, 'seconds', round(coalesce(p_seconds,
+        extract(epoch FROM v_now - s.started_at))::numeric, 3));
+    IF p_fan_out IS NOT NULL THEN
+        SELECT * INTO v_whole FROM stages WHERE id = p_stage;
+        j.stages_left := j.stages_left + netra_fan_out(v_whole, j.stop_reason, p_fan_out);
+    END IF;
+    IF j.stages_left > 1 THEN
+        UPDATE jobs SET stages_left = j.stages_left - 1, seq = seq + 1 WHERE id = j.id;
+        INSERT INTO facts (job_id, epoch, seq, tenant_id, batch_id, ts, kind, stage, payload,
+            published)
+        VALUES (j.id, j.epoch, j.seq + 1, j.tenant_id, j.batch_id, v_now, 'stage.succeeded',
+            s.name, v_payload, true);
+        UPDATE stages SET pending = pending - 1,
+            state = CASE WHEN pending = 1 THEN 'ready' ELSE state END,
+            ready_at = CASE WHEN pending = 1 THEN v_now END
+        WHERE job_id = s.job_id AND s.name = ANY(after) AND state = 'blocked';
+        IF FOUND THEN
+            PERFORM pg_notify('netra_wake', '');
+        END IF;
+        RETURN netra_told(j.id, j.epoch, j.seq + 1, j.tenant_id, j.batch_id, j.traceparent, v_now,
+            'stage.succeeded', s.name, v_payload, p_outbox);
+    END IF;
+
+    IF v_over THEN
+        v_state := 'succeeded';
+    ELSE
+        -- What the statement above saw may have been older than the lock.
+        SELECT array_agg(name ORDER BY position) FILTER (WHERE state = 'failed'),
+            CASE WHEN bool_and(state = 'succeeded') THEN 'succeeded'
+                WHEN j.stop_reason = 'cancelled' AND NOT bool_or(state = 'failed') THEN 'cancelled'
+                ELSE 'failed' END
+        INTO v_failed, v_state FROM stages WHERE job_id = s.job_id;
+        UPDATE jobs SET stages_left = 0, seq = j.seq + 2, state = v_state, finished_at = v_now
+        WHERE id = j.id;
+    END IF;
+    v_end := jsonb_strip_nulls(jsonb_build_object(
+        'failed_stages', to_jsonb(v_failed), 'reason', j.stop_reason));
+    INSERT INTO facts (job_id, epoch, seq, tenant_id, batch_id, ts, kind, stage, payload, published)
+    VALUES (j.id, j.epoch, j.seq + 1, j.tenant_id, j.batch_id, v_now, 'stage.succeeded', s.name,
+            v_payload, true),
+        (j.id, j.epoch, j.seq + 2, j.tenant_id, j.batch_id, v_now, 'job.' || v_state, NULL, v_end,
+            true);
+    RETURN netra_told(j.id, j.epoch, j.seq + 1, j.tenant_id, j.batch_id, j.traceparent, v_now,
+            'stage.succeeded', s.name, v_payload, p_outbox) || ','
+        || netra_told(j.id, j.epoch, j.seq + 2, j.tenant_id, j.batch_id, j.traceparent, v_now,
+            'job.' || v_state, NULL, v_end, p_outbox);
+END $$;
+
 -- Completes stages that a worker's process holds, all or none, and claims the next of its pool
 -- (none if `p_most` is 0): whose turn it is, and if that is short up to `p_most` short ones; one that
 -- was tried before comes alone, so that it can harm no other. `p_done` as in netra_moved; `p_fan_out`
@@ -397,7 +489,8 @@ DECLARE
     v_easy bool;
     v_begin uuid[] := '{}';
     v_few int := 16;
-    v_left int;
+    v_some bool := false;
+    v_only bool;
     v_facts text[] := '{}';
     v_claims text[] := '{}';
     v_said text;
@@ -420,33 +513,26 @@ BEGIN
     END IF;
 
     IF p_most > 0 THEN
-        -- All that waits is mostly one tenant's.
-        SELECT s.id, s.tenant_id, s.short AND s.attempt = 1, (SELECT count(*) FROM (
-            SELECT 1 FROM stages WHERE pool = p_pool AND state = 'admitted' LIMIT v_few + 1) c)
-        INTO v_stage, v_tenant, v_easy, v_left
+        -- All that waits is mostly one tenant's: then it is the first in the index.
+        SELECT s.id, s.tenant_id, s.short AND s.attempt = 1, s.tenant_id = (
+            SELECT max(tenant_id) FROM stages WHERE pool = p_pool AND state = 'admitted')
+        INTO v_stage, v_tenant, v_easy, v_only
         FROM stages s JOIN jobs j ON j.id = ANY(ARRAY[s.job_id])
         WHERE s.pool = p_pool AND s.state = 'admitted'
-            AND s.tenant_id = (SELECT min(tenant_id) FROM stages
-                WHERE pool = p_pool AND state = 'admitted')
-            AND s.tenant_id = (SELECT max(tenant_id) FROM stages
-                WHERE pool = p_pool AND state = 'admitted')
-        ORDER BY netra_turn(s.ready_at, s.priority) LIMIT 1
+        ORDER BY s.tenant_id, netra_turn(s.ready_at, s.priority) LIMIT 1
         FOR NO KEY UPDATE OF j, s SKIP LOCKED;
-        IF FOUND THEN
+        v_some := FOUND;
+        IF v_some AND v_only THEN
             v_begin := ARRAY[v_stage];
             IF v_easy AND p_most > 1 THEN
                 v_few := 8 * p_most;
-                SELECT v_begin || array_agg(id), (SELECT count(*) FROM (
-                    SELECT 1 FROM stages WHERE pool = p_pool AND state = 'admitted'
-                    LIMIT v_few + p_most) c)
-                INTO v_begin, v_left FROM (
+                SELECT v_begin || array_agg(id) INTO v_begin FROM (
                     SELECT s.id FROM stages s JOIN jobs j ON j.id = ANY(ARRAY[s.job_id])
                     WHERE s.pool = p_pool AND s.state = 'admitted' AND s.tenant_id = v_tenant
                         AND s.short AND s.attempt = 1 AND s.id <> v_stage
                     ORDER BY netra_turn(s.ready_at, s.priority) LIMIT p_most - 1
                     FOR NO KEY UPDATE OF j, s SKIP LOCKED) others;
             END IF;
-            v_left := v_left - cardinality(v_begin);
         END IF;
     END IF;
     IF v_many OR cardinality(v_begin) > 1 THEN
@@ -459,7 +545,7 @@ BEGIN
         v_facts := v_facts || v_next.facts;
         v_claims := ARRAY[v_next.claim];
     END IF;
-    IF p_most > 0 AND v_begin = '{}' THEN
+    IF v_some AND NOT v_only THEN
         -- Several tenants: whose turn it is changes with each that begins.
         FOR v_nth IN 1..p_most LOOP
             v_stage := netra_pick(p_pool);
@@ -473,16 +559,16 @@ BEGIN
             v_claims := v_claims || v_next.claim;
             EXIT WHEN NOT v_easy;
         END LOOP;
-        SELECT count(*) INTO v_left FROM (SELECT 1 FROM stages
-            WHERE pool = p_pool AND state = 'admitted' LIMIT v_few) c;
     END IF;
-    -- The next ones are admitted while these run: said once, when few are left. And when nothing is:
-    -- who makes a stage ready meanwhile, and sees this slot taken, does not admit it.
-    IF v_left < v_few AND v_left + cardinality(v_begin) >= v_few THEN
-        PERFORM pg_notify('netra_wake', '');
-    ELSIF v_begin = '{}' AND p_done <> '[]' THEN
+    -- The next ones are admitted while these run: said now and then, when few are left. And when nothing
+    -- is: who makes a stage ready meanwhile, and sees this slot taken, does not admit it.
+    IF v_begin = '{}' AND p_done <> '[]' THEN
         PERFORM pg_notify('netra_wake', CASE WHEN EXISTS (
             SELECT 1 FROM stages WHERE pool = p_pool AND state = 'ready') THEN '' ELSE 'freed' END);
+    ELSIF p_most > 0 AND v_outbox % 4 = 0 AND (SELECT count(*) < v_few FROM (
+            SELECT 1 FROM stages WHERE pool = p_pool AND state = 'admitted' LIMIT v_few) c)
+        AND EXISTS (SELECT 1 FROM stages WHERE pool = p_pool AND state = 'ready') THEN
+        PERFORM pg_notify('netra_wake', '');
     END IF;
     -- NULLs in between are left out.
     v_said := '[' || array_to_string(v_facts, ',') || ']';
