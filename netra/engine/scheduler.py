@@ -25,8 +25,8 @@ from netra.store.queue import Queue
 
 log = logging.getLogger(__name__)
 
-#: How soon to look after a slot became free and nothing was ready, seconds: mostly there is nothing
-#: to do, or the next job comes and is admitted by whoever writes it.
+#: How soon to look after the last slot became free while nothing was ready, seconds: mostly there
+#: is nothing to do, or the next job comes and is admitted by whoever writes it.
 _SOON_S = 0.02
 #: So many rows of the outbox are struck off together, or whatever there is at each housekeeping.
 _TOGETHER = 32
@@ -89,10 +89,10 @@ class Scheduler:
         ):
             ear = Ear(connection)
             queue = Queue(working)
-            due = time.monotonic()
+            due = soon = time.monotonic()
             wait_s = 0.0
             while not self.stop.is_set():
-                if time.monotonic() >= due:
+                if time.monotonic() >= min(due, soon):
                     match self.round(queue):
                         case "taken back":
                             wait_s = 0.0
@@ -100,15 +100,15 @@ class Scheduler:
                             wait_s = min(max(wait_s * 2, 0.005), self.settings.queue.poll_s)
                         case _:
                             wait_s = self.settings.queue.poll_s
-                    due = time.monotonic() + wait_s
+                    due, soon = time.monotonic() + wait_s, float("inf")
                     self._delay_s = 0.1
                     self._beat()
-                for said in ear.listen(due - time.monotonic()):
+                for said in ear.listen(min(due, soon) - time.monotonic()):
                     match said:
                         case "now":
                             due = 0.0
                         case "soon":
-                            due = min(due, time.monotonic() + _SOON_S)
+                            soon = time.monotonic() + _SOON_S
                         case _:
                             self._carry_out(said, time.time_ns())
 

@@ -246,10 +246,12 @@ class Child:
             log.error("giving up, the leases will run out: %s", e)
             answer = None
         self._held.difference_update(one.claim.stage_id for one in ran)
-        if answer is not None:
-            for one in ran:
-                self._unsaid.append(partial(one.watch.ended, one.outcome))
-        return self._announce(answer)
+        if answer is None:
+            return []
+        claims = self._announce(answer)
+        # After the facts: who waits for those does not read the log.
+        self._unsaid += [partial(one.watch.ended, one.outcome) for one in ran]
+        return claims
 
     def _settle(self, queue: Queue, ran: Ran) -> dict[str, Any]:
         """Writes what became of a stage that needs more than to be completed."""
@@ -287,10 +289,8 @@ class Child:
                 time.sleep(delay)
                 delay = min(delay * 2, 1.0)
 
-    def _announce(self, answer: dict[str, Any] | None) -> list[Claim]:
+    def _announce(self, answer: dict[str, Any]) -> list[Claim]:
         """The claims of a transaction, whose facts are published soon."""
-        if answer is None:
-            return []
         claims = [Claim.from_row(row) for row in answer.get("claims", ())]
         self._held.update(claim.stage_id for claim in claims)
         if answer["facts"]:

@@ -59,32 +59,36 @@ BEGIN
         RETURN json_build_object('messages', v_messages, 'facts', v_facts::json, 'waiting', 0,
             'passed_over', true);
     END IF;
-    SELECT coalesce(sum(concurrency), 0) INTO v_slots FROM workers
-    WHERE pool = p_pool AND heartbeat_at > clock_timestamp() - make_interval(secs => p_stale_s);
-    SELECT count(*) INTO v_running FROM stages WHERE pool = p_pool AND state = 'running';
-    SELECT count(*), coalesce(sum(CASE WHEN short THEN 0.125 ELSE 1 END), 0)
-    INTO v_admitted, v_room FROM stages WHERE pool = p_pool AND state = 'admitted';
+    SELECT (SELECT coalesce(sum(concurrency), 0) FROM workers WHERE pool = p_pool
+            AND heartbeat_at > clock_timestamp() - make_interval(secs => p_stale_s)),
+        (SELECT count(*) FROM stages WHERE pool = p_pool AND state = 'running'),
+        count(*), coalesce(sum(CASE WHEN short THEN 0.125 ELSE 1 END), 0)
+    INTO v_slots, v_running, v_admitted, v_room
+    FROM stages WHERE pool = p_pool AND state = 'admitted';
     v_room := greatest(ceil(v_slots * (1 + p_ahead)), v_slots + p_least) - v_running - v_room;
     v_free := greatest(v_slots - v_running, 0);
-    v_dense := CASE WHEN EXISTS (SELECT 1 FROM stages WHERE pool = p_pool AND state = 'ready'
-        AND short) THEN 8 ELSE 1 END;
-    v_ready := EXISTS (SELECT 1 FROM stages WHERE pool = p_pool AND state = 'ready'
-        AND run_at <= clock_timestamp());
-    SELECT (array_agg(id))[1], count(*) = 1 INTO v_only, v_alone FROM (
-        SELECT id FROM stages WHERE pool = p_pool AND state = 'ready' LIMIT 2) c;
+    SELECT (array_agg(id))[1], count(*) = 1, coalesce(bool_or(run_at <= clock_timestamp()), false)
+    INTO v_only, v_alone, v_ready FROM (
+        SELECT id, run_at FROM stages WHERE pool = p_pool AND state = 'ready' LIMIT 2) c;
+    IF NOT v_alone AND NOT v_ready THEN
+        v_ready := EXISTS (SELECT 1 FROM stages WHERE pool = p_pool AND state = 'ready'
+            AND run_at <= clock_timestamp());
+    END IF;
 
     -- Whoever holds nothing gets one in any case, so that it is there when a slot is free; claims
     -- are made in a fair order. At most as many as there are slots.
     IF v_ready AND v_slots > 0 AND v_room + v_slots > 0 THEN
         -- The virtual time: where the furthest behind of those that hold something is.
-        SELECT coalesce(min(p.finished - h.n / t.weight),
-            (SELECT max(started) FROM shares WHERE pool = p_pool), 0) INTO v_now
-        FROM (SELECT tenant_id, count(*) AS n FROM (
-                SELECT tenant_id FROM stages WHERE pool = p_pool AND state = 'admitted'
-                UNION ALL SELECT tenant_id FROM stages WHERE pool = p_pool AND state = 'running') h
-            GROUP BY tenant_id) h
-        JOIN tenants t ON t.id = h.tenant_id
-        JOIN shares p ON p.pool = p_pool AND p.tenant_id = h.tenant_id;
+        IF v_running + v_admitted > 0 THEN
+            SELECT min(p.finished - h.n / t.weight) INTO v_now
+            FROM (SELECT tenant_id, count(*) AS n FROM (
+                    SELECT tenant_id FROM stages WHERE pool = p_pool AND state = 'admitted'
+                    UNION ALL SELECT tenant_id FROM stages WHERE pool = p_pool AND state = 'running') h
+                GROUP BY tenant_id) h
+            JOIN tenants t ON t.id = h.tenant_id
+            JOIN shares p ON p.pool = p_pool AND p.tenant_id = h.tenant_id;
+        END IF;
+        v_now := coalesce(v_now, (SELECT max(started) FROM shares WHERE pool = p_pool), 0);
 
         IF v_alone THEN
             -- There is nothing to choose from, and the statement below takes longer to begin than all
@@ -110,6 +114,8 @@ BEGIN
                 v_steps := ARRAY[1 / v_stage.weight];
             END IF;
         ELSE
+            v_dense := CASE WHEN EXISTS (SELECT 1 FROM stages WHERE pool = p_pool AND state = 'ready'
+                AND short) THEN 8 ELSE 1 END;
             -- Tenants are found by those of their stages that are ready: most of them have none.
             WITH RECURSIVE asking AS (
                 SELECT min(tenant_id) AS id FROM stages WHERE pool = p_pool AND state = 'ready'
@@ -277,15 +283,15 @@ BEGIN
         SELECT pool, count(*) AS stages FROM stages
         WHERE job_id = ANY(p_jobs) AND coalesce(state, '') = 'ready' GROUP BY pool
     LOOP
-        SELECT coalesce(sum(concurrency), 0) INTO v_slots FROM workers
-        WHERE pool = n.pool AND heartbeat_at > clock_timestamp() - make_interval(secs => p_stale_s);
-        SELECT (SELECT count(*) FROM (SELECT 1 FROM stages
-                WHERE pool = n.pool AND state = 'admitted' LIMIT v_slots) a)
+        SELECT slots, (SELECT count(*) FROM (SELECT 1 FROM stages
+                WHERE pool = n.pool AND state = 'admitted' LIMIT slots) a)
             + (SELECT count(*) FROM (SELECT 1 FROM stages
-                WHERE pool = n.pool AND state = 'running' LIMIT v_slots) r)
+                WHERE pool = n.pool AND state = 'running' LIMIT slots) r)
             + (SELECT count(*) FROM (SELECT 1 FROM stages
-                WHERE pool = n.pool AND state = 'ready' LIMIT v_slots + 1) w)
-        INTO v_held;
+                WHERE pool = n.pool AND state = 'ready' LIMIT slots + 1) w)
+        INTO v_slots, v_held
+        FROM (SELECT coalesce(sum(concurrency), 0) AS slots FROM workers WHERE pool = n.pool
+            AND heartbeat_at > clock_timestamp() - make_interval(secs => p_stale_s)) h;
         -- Those that are ready are these, or more: then there is less room than slots.
         IF v_held > v_slots THEN
             v_all := false;
