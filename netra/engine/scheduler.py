@@ -28,6 +28,8 @@ log = logging.getLogger(__name__)
 #: How soon to look after the last slot became free while nothing was ready, seconds: mostly there
 #: is nothing to do, or the next job comes and is admitted by whoever writes it.
 _SOON_S = 0.02
+#: If others follow: how soon at the latest, seconds.
+_LATEST_S = 0.1
 #: So many rows of the outbox are struck off together, or whatever there is at each housekeeping.
 _TOGETHER = 32
 #: How long Redis is given to confirm what was sent for others before the next is read, seconds.
@@ -89,7 +91,7 @@ class Scheduler:
         ):
             ear = Ear(connection)
             queue = Queue(working)
-            due = soon = time.monotonic()
+            due = soon = latest = time.monotonic()
             wait_s = 0.0
             while not self.stop.is_set():
                 if time.monotonic() >= min(due, soon):
@@ -100,7 +102,7 @@ class Scheduler:
                             wait_s = min(max(wait_s * 2, 0.005), self.settings.queue.poll_s)
                         case _:
                             wait_s = self.settings.queue.poll_s
-                    due, soon = time.monotonic() + wait_s, float("inf")
+                    due, soon, latest = time.monotonic() + wait_s, float("inf"), float("inf")
                     self._delay_s = 0.1
                     self._beat()
                 for said in ear.listen(min(due, soon) - time.monotonic()):
@@ -108,7 +110,9 @@ class Scheduler:
                         case "now":
                             due = 0.0
                         case "soon":
-                            soon = time.monotonic() + _SOON_S
+                            now = time.monotonic()
+                            latest = min(latest, now + _LATEST_S)
+                            soon = min(now + _SOON_S, latest)
                         case _:
                             self._carry_out(said, time.time_ns())
 

@@ -34,6 +34,8 @@ T = TypeVar("T")
 _READ_BYTES = 65_536
 #: A server that leaves something unanswered for so long is away, seconds.
 _PATIENCE_S = 2.0
+#: The first connection of a process is waited for so long, seconds.
+_FIRST_S = 0.2
 #: So much waits to be read by the server at most, bytes.
 _MOST_BYTES = 16_000_000
 #: What a socket says that has nothing to give or to take just now.
@@ -43,8 +45,8 @@ _LATER = (BlockingIOError, InterruptedError, ssl.SSLWantReadError, ssl.SSLWantWr
 class Line(Generic[T]):
     """One connection of its own, made as the client's are, for several threads.
 
-    It is opened when it is first used. One that broke is left alone for a while, then opened again
-    by a thread, so that nobody waits for a server that hangs.
+    A thread opens it when it is first used. One that broke is left alone for a while, then opened
+    again, so that nobody waits for a server that hangs.
     """
 
     def __init__(
@@ -59,32 +61,36 @@ class Line(Generic[T]):
         self._now = now
         self._lock = threading.Lock()
         self._connection: Any = None
-        self._opening: threading.Thread | None = None
-        self._closed = False
+        self._opening: _Opening | None = None
         self._used = False
+        self._closed = False
         self._pause = Pause(now)
         self._answers = Answers()
         #: What the socket has not taken yet.
         self._unsent = bytearray()
-        #: What was said and not yet answered: how many answers it awaits, when it was said, what it
-        #: is about.
-        self._said: deque[tuple[int, float, T | None]] = deque()
+        #: What was said and not yet answered: how many answers it awaits, what it is about.
+        self._said: deque[tuple[int, T | None]] = deque()
+        #: Since when the server owes the next answer.
+        self._since = 0.0
         #: Answers that came of the first of them.
         self._heard = 0
         #: What was confirmed since it was last asked for.
         self._confirmed: list[T] = []
 
     def say(self, commands: Sequence[Command], about: T | None = None) -> bool:
-        """Sends commands; `confirmed` gives `about` back once all of them are answered, if it is
-        anything.
+        """Sends one command or more; `confirmed` gives `about` back once all of them are answered,
+        if it is anything.
 
         False: Redis is away, and nothing was sent. What was said before and is not confirmed may
         or may not have arrived; it is never confirmed then.
         """
         with self._lock:
-            if not self._open():
+            # What a socket did not take goes first.
+            if not (self._open() and (not self._unsent or self._move())):
                 return False
-            self._said.append((len(commands), self._now(), about))
+            if not self._said:
+                self._since = self._now()
+            self._said.append((len(commands), about))
             self._unsent += packed(commands)
             return self._move()
 
@@ -96,7 +102,7 @@ class Line(Generic[T]):
         """
         end = self._now() + within_s
         with self._lock:
-            while self._connection is not None and self._move() and self._said:
+            while self._move() and self._said:
                 left = end - self._now()
                 if left <= 0:
                     break
@@ -117,11 +123,12 @@ class Line(Generic[T]):
         with self._lock:
             self._closed = True
             self._hang_up()
-        if opening := self._opening:
-            opening.join()
+            if self._opening is not None:
+                self._opening.discard()
+                self._opening = None
 
     def _move(self) -> bool:
-        """Sends and reads what can be, without waiting; False if the line broke."""
+        """Sends and reads what can be, without waiting; False: there is no connection any more."""
         if self._connection is None:
             return False
         sock = self._connection._sock
@@ -129,6 +136,8 @@ class Line(Generic[T]):
             if self._unsent:
                 try:
                     del self._unsent[: sock.send(self._unsent)]
+                    if self._unsent:
+                        self._since = self._now()
                 except _LATER:
                     pass
             while self._said:
@@ -138,8 +147,9 @@ class Line(Generic[T]):
                     break
                 if not read:
                     raise RedisConnectionError("the server closed the connection")
+                self._since = self._now()
                 self._count(self._answers.count(read))
-            if self._said and self._now() - self._said[0][1] > _PATIENCE_S:
+            if self._said and self._now() - self._since > _PATIENCE_S:
                 raise RedisConnectionError(f"no answer for {_PATIENCE_S:.0f} s")
             if len(self._unsent) > _MOST_BYTES:
                 raise RedisConnectionError(f"{len(self._unsent)} bytes wait to be read")
@@ -151,42 +161,29 @@ class Line(Generic[T]):
     def _count(self, answers: int) -> None:
         self._heard += answers
         while self._said and self._heard >= self._said[0][0]:
-            expected, _, about = self._said.popleft()
+            expected, about = self._said.popleft()
             self._heard -= expected
             if about is not None:
                 self._confirmed.append(about)
 
     def _open(self) -> bool:
-        """Whether there is a connection. The first one is waited for, others are not."""
+        """Whether there is a connection. The first one is waited for, for a moment."""
         if self._connection is not None:
             return True
-        if self._closed or self._pause.on or self._opening is not None:
+        if self._closed or self._pause.on:
             return False
-        if not self._used:
-            self._used = True
-            try:
-                self._connection = self._connect()
-            except (RedisError, OSError) as e:
-                self._lost(e)
-                return False
-            return True
-        self._opening = threading.Thread(target=self._open_again, name="line", daemon=True)
-        self._opening.start()
-        return False
-
-    def _open_again(self) -> None:
-        try:
-            connection = self._connect()
-        except (RedisError, OSError) as e:
-            with self._lock:
-                self._opening = None
-                self._lost(e)
-            return
-        with self._lock:
-            self._opening = None
-            self._connection = connection
-            if self._closed:
-                self._hang_up()
+        if self._opening is None:
+            self._opening = _Opening(self._connect)
+        made = self._opening.made(0.0 if self._used else _FIRST_S)
+        self._used = True
+        if made is None:
+            return False
+        self._opening = None
+        if isinstance(made, Exception):
+            self._lost(made)
+            return False
+        self._connection = made
+        return True
 
     def _connect(self) -> Any:
         pool = self.redis.connection_pool
@@ -195,7 +192,6 @@ class Line(Generic[T]):
         connection: Any = pool.connection_class(**options)
         try:
             connection.connect()
-            # A word that comes alone is not to wait for the next.
             connection._sock.setblocking(False)
         except BaseException:
             connection.disconnect()
@@ -215,6 +211,45 @@ class Line(Generic[T]):
         self._answers = Answers()
         if connection is not None:
             connection.disconnect()
+
+
+class _Opening:
+    """A connection that a thread makes."""
+
+    def __init__(self, connect: Callable[[], Any]) -> None:
+        self._connect = connect
+        self._made: Any = None
+        self._done = threading.Event()
+        self._unwanted = False
+        try:
+            threading.Thread(target=self._run, name="line", daemon=True).start()
+        except RuntimeError as e:
+            # The system gives no thread.
+            self._made = e
+            self._done.set()
+
+    def _run(self) -> None:
+        try:
+            self._made = self._connect()
+        except Exception as e:
+            self._made = e
+        self._done.set()
+        if self._unwanted:
+            self._close()
+
+    def made(self, within_s: float) -> Any:
+        """The connection, or what went wrong; None: not yet."""
+        return self._made if self._done.wait(within_s) else None
+
+    def discard(self) -> None:
+        """Closes what was made, or will be."""
+        self._unwanted = True
+        if self._done.is_set():
+            self._close()
+
+    def _close(self) -> None:
+        if not isinstance(self._made, Exception):
+            self._made.disconnect()
 
 
 class Answers:

@@ -43,9 +43,14 @@ class Ear:
                         yield "now"
                     case "freed":
                         yield "soon"
-                    case admitted:
-                        if self._acts:
-                            yield msgspec.json.decode(admitted)
+                    case admitted if self._acts:
+                        try:
+                            yield msgspec.json.decode(admitted, type=dict[str, Any])
+                        except msgspec.MsgspecError:
+                            # Another release has more to say.
+                            yield "now"
+                    case _:
+                        pass
 
     def _try(self) -> None:
         now = time.monotonic()

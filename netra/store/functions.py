@@ -10,14 +10,13 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 from uuid import UUID
-from weakref import WeakKeyDictionary
 
 import msgspec
 import psycopg
 from psycopg import generators, pq
 from psycopg.types.json import Jsonb
 
-from netra.store.postgres import AsyncConnection, Connection
+from netra.store.postgres import Connection
 
 _encode = msgspec.json.Encoder().encode
 _decode = msgspec.json.Decoder().decode
@@ -42,71 +41,36 @@ class Functions:
             psycopg.Error: as a cursor would; OperationalError without a state if the connection
                 broke.
         """
-        name = _name(function, args)
+        name = b"%b/%d" % (function.encode(), len(args))
         with self.connection.lock:
             pgconn = self.connection.pgconn
             if name not in self._prepared:
-                _checked(pgconn, pgconn.prepare(name, _query(function, args)))
+                marks = b", ".join(b"$%d" % (i + 1) for i in range(len(args)))
+                query = b"SELECT %b(%b)" % (function.encode(), marks)
+                self._answer(pgconn.prepare(name, query))
                 self._prepared.add(name)
-            pgconn.send_query_prepared(name, _values(args))
-            try:
-                if meanwhile:
+            # Its type has no place for NULL, though PostgreSQL's protocol has, and so has libpq.
+            values: Any = [parameter(arg) for arg in args]
+            if meanwhile is None:
+                answer = self._answer(pgconn.exec_prepared(name, values))
+            else:
+                pgconn.send_query_prepared(name, values)
+                try:
                     meanwhile()
-            finally:
-                result = pgconn.get_result()
-                while pgconn.get_result() is not None:
-                    pass
-            return _value(pgconn, result)
+                finally:
+                    # As a cursor waits: other threads run.
+                    results = self.connection.wait(generators.execute(pgconn))
+                answer = self._answer(results[0])
+        value = answer.get_value(0, 0)
+        # A function that answers nothing has an empty text.
+        return _decode(value) if value else None
 
-
-#: What connections of a pool have prepared.
-_PREPARED: WeakKeyDictionary[AsyncConnection, set[bytes]] = WeakKeyDictionary()
-
-
-async def call_async(connection: AsyncConnection, function: str, args: Sequence[Any]) -> Any:
-    """As `Functions.call`, on the event loop."""
-    name = _name(function, args)
-    prepared = _PREPARED.setdefault(connection, set())
-    async with connection.lock:
-        pgconn = connection.pgconn
-        if name not in prepared:
-            pgconn.send_prepare(name, _query(function, args))
-            for result in await connection.wait(generators.execute(pgconn)):
-                _checked(pgconn, result)
-            prepared.add(name)
-        pgconn.send_query_prepared(name, _values(args))
-        results = await connection.wait(generators.execute(pgconn))
-        return _value(pgconn, results[0] if results else None)
-
-
-def _name(function: str, args: Sequence[Any]) -> bytes:
-    return b"%b/%d" % (function.encode(), len(args))
-
-
-def _query(function: str, args: Sequence[Any]) -> bytes:
-    marks = b", ".join(b"$%d" % (i + 1) for i in range(len(args)))
-    return b"SELECT %b(%b)" % (function.encode(), marks)
-
-
-def _values(args: Sequence[Any]) -> Any:
-    # Their type has no place for NULL, though PostgreSQL's protocol has, and so has libpq.
-    return [parameter(arg) for arg in args]
-
-
-def _value(pgconn: pq.abc.PGconn, result: pq.abc.PGresult | None) -> Any:
-    if result is None:
-        raise psycopg.OperationalError("the connection is lost")
-    value = _checked(pgconn, result).get_value(0, 0)
-    # A function that answers nothing has an empty text.
-    return _decode(value) if value else None
-
-
-def _checked(pgconn: pq.abc.PGconn, result: pq.abc.PGresult) -> pq.abc.PGresult:
-    if result.status in (pq.ExecStatus.TUPLES_OK, pq.ExecStatus.COMMAND_OK):
-        return result
-    if pgconn.status == pq.ConnStatus.BAD:
-        raise psycopg.OperationalError("the connection is lost")
-    raise psycopg.errors.error_from_result(result)
+    def _answer(self, result: pq.abc.PGresult) -> pq.abc.PGresult:
+        if result.status in (pq.ExecStatus.TUPLES_OK, pq.ExecStatus.COMMAND_OK):
+            return result
+        if self.connection.pgconn.status == pq.ConnStatus.BAD:
+            raise psycopg.OperationalError("the connection is lost")
+        raise psycopg.errors.error_from_result(result)
 
 
 def parameter(value: Any) -> bytes | None:

@@ -17,7 +17,7 @@ import psycopg
 from psycopg.types.json import Jsonb
 
 from netra.errors import LeaseLost, Unstorable
-from netra.store.functions import Functions, call_async
+from netra.store.functions import Functions
 from netra.store.postgres import AsyncConnection, Connection, unavailable
 
 #: A fact as clients are sent it, and as it stands in the database.
@@ -299,5 +299,8 @@ async def sent(connection: AsyncConnection, outbox: Sequence[int]) -> None:
 
 
 async def _call_async(connection: AsyncConnection, function: str, *args: Any) -> Any:
+    marks = ", ".join(["%s"] * len(args))
     with unavailable():
-        return await call_async(connection, function, args)
+        cursor = await connection.execute(f"SELECT {function}({marks}) AS r".encode(), args)
+        row = await cursor.fetchone()
+    return row["r"] if row else None

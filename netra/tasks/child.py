@@ -300,7 +300,11 @@ class Child:
     def _speak(self) -> None:
         unsaid, self._unsaid = self._unsaid, []
         for say in unsaid:
-            say()
+            try:
+                say()
+            except Exception:
+                # The outbox has it; what the database just did must not be forgotten for it.
+                log.exception("not said")
 
     def _say(self, commands: Sequence[Command]) -> None:
         self._speak()
@@ -325,7 +329,9 @@ class Child:
     def _disconnect(self) -> None:
         queue, self._queue = self._queue, None
         if queue is not None:
-            queue.connection.close()
+            # The lookout may be asking something.
+            with queue.connection.lock:
+                queue.connection.close()
 
     def clickhouse(self) -> Client:
         if self._clickhouse is None:

@@ -14,6 +14,8 @@ from netra.store.queue import FactMessage
 
 def publish(client: redis.Redis, facts: Sequence[FactMessage], settings: Progress) -> bool:
     """Whether Redis has them; False if it is away."""
+    if not facts:
+        return True
     line: Line[bool] = Line(client, "facts")
     try:
         return line.say(commands(facts, settings), True) and line.confirmed(within_s=5) == [True]

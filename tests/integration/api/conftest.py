@@ -140,6 +140,8 @@ class Engine(Bench):
     """The engine's transitions, made and published as the scheduler and workers do."""
 
     redis: redis_module.Redis
+    #: Slots of the worker that is there while stages are admitted.
+    size = 4
 
     def keep(self, answer: dict[str, Any] | None) -> dict[str, Any] | None:
         if answer:
@@ -158,6 +160,15 @@ class Engine(Bench):
         (claim,) = self.claims()
         return claim
 
+    def admit(self, pool: str = "cpu", ahead: float = 0.0) -> list[dict[str, Any]]:
+        """The worker is there for as long as this takes: what is submitted later stays queued until
+        the next call."""
+        self.slots(self.size)
+        try:
+            return super().admit(pool, ahead)
+        finally:
+            self.queue.deregister(self.worker)
+
     def job_state(self, job_id: str) -> str:
         row = self.queue.connection.execute(
             "SELECT state FROM jobs WHERE id = %s", [job_id]
@@ -175,7 +186,7 @@ class Engine(Bench):
 
 @pytest.fixture
 def engine(api_settings: Settings) -> Iterator[Engine]:
-    """The queue emptied, with a worker of four slots."""
+    """The queue emptied; a worker is there while stages are admitted."""
     with postgres.connect(api_settings.database, "test-engine") as connection:
         connection.execute(
             "TRUNCATE facts, stage_results, dead_letters, stages, jobs, batches, workers, shares"
@@ -183,7 +194,6 @@ def engine(api_settings: Settings) -> Iterator[Engine]:
         )
         engine = Engine(api_settings, Queue(connection))
         engine.redis = redis_store.connect(api_settings.redis)
-        engine.slots(4)
         yield engine
         engine.redis.close()
 

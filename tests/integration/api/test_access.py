@@ -191,6 +191,7 @@ def test_the_queue_is_measured(
     engine.fail(engine.next(), retry=False)
     assert {engine.job_state(job) for job in (done, lost)} == {"succeeded", "failed"}
     caller.submit()
+    engine.slots(4)
     after = metrics(caller.http)
 
     def grew(name: str) -> float:

@@ -88,7 +88,7 @@ def test_the_jobs_of_a_batch_read_a_workload(http: httpx.Client) -> None:
 def test_a_batch_is_shown_as_it_goes_on_and_cancelled(caller: Caller, engine: Engine) -> None:
     answer = submit(caller.http, "b", *keyed(3)).json()
     url = f"/api/v1/batches/{answer['batch']['id']}"
-    engine.slots(1)
+    engine.size = 1
     engine.run(answer["jobs"][0]["id"])
     shown = caller.http.get(url).json()
     assert shown["finished"] == 1

@@ -27,7 +27,7 @@ def failed(caller: Caller, engine: Engine, **body: Any) -> str:
 
 
 def test_a_priority_is_changed(caller: Caller, engine: Engine) -> None:
-    engine.slots(1)
+    engine.size = 1
     jobs = [caller.submit()["id"] for _ in range(2)]
     url = f"/api/v1/jobs/{jobs[1]}/priority"
     assert caller.http.post(url, json={"priority": 9}).json()["priority"] == 9

@@ -40,6 +40,14 @@ class Pages:
     def admit(self) -> int:
         return self._read("netra_admit_ready('cpu', 0, 0, 60, 60)")
 
+    def submit(self, tenant: str) -> int:
+        """Writes a job, which is admitted at once if nothing else waits."""
+        stage = {"name": "a", "agent": "noop", "pool": "cpu", "params": {}, "after": []}
+        job = {"tenant_id": tenant, "goal": {}, "params": {}, "labels": {}, "priority": 5}
+        stages = [{**stage, "id": str(new_id()), "position": 0, "limit_s": 60}]
+        body = {**job, "id": str(new_id()), "stage_count": 1, "stages": stages}
+        return self._read("netra_submit(%s, 60)", Jsonb([body]))
+
     def report(self, *, most: int) -> int:
         """Completes all that runs in one call, and claims the next."""
         rows = self.bench.queue.connection.execute(
@@ -66,9 +74,8 @@ class Pages:
 
     def of_a_round(self, tenants: list[str]) -> list[int]:
         """Single stages, then pairs of short ones: admitted, claimed and completed."""
-        for tenant in tenants:
-            self.bench.submit({"name": "a"}, tenant=tenant)
-        read = [self.admit(), *(self.report(most=1) for _ in range(len(tenants) + 1))]
+        read = [self.submit(tenant) for tenant in tenants]
+        read += [self.admit(), *(self.report(most=1) for _ in range(len(tenants) + 1))]
         for tenant in tenants * 4:
             pair = ({"name": "a", "short": True}, {"name": "b", "short": True, "after": ["a"]})
             self.bench.submit(*pair, tenant=tenant)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+import time
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 from uuid import UUID
@@ -12,12 +14,13 @@ import pytest
 from netra import settings as settings_module
 from netra.progress.channels import job_channel
 from netra.settings import Settings
-from netra.store import redis
+from netra.store import postgres, redis
 from netra.store.queue import Done, Queue
 from netra.tasks import execute
 from netra.tasks.child import Child
 from netra.tasks.lookout import Lookout
 from tests.integration.bench import Bench
+from tests.integration.progress.conftest import Valkey
 from tests.integration.tasks import agents
 from tests.waiting import until
 
@@ -247,3 +250,99 @@ def test_a_lookout_needs_no_broker(bench: Bench, child: Child) -> None:
         until(lambda: bench.job(job)["state"] == "succeeded")
     finally:
         lookout.close()
+
+
+def test_a_server_of_redis_that_hangs_holds_no_stage_up(bench: Bench, valkey: Valkey) -> None:
+    settings = msgspec.structs.replace(bench.settings, redis=valkey.settings)
+    child = Child(settings, bench.worker, "cpu", "numpy")
+    bench.slots(1)
+    try:
+        bench.submit({"name": "a"})
+        serve(bench, child)
+        valkey.hang()
+        began = time.monotonic()
+        jobs = [bench.submit({"name": "a", "params": {"ticks": 3}}) for _ in range(4)]
+        for _ in jobs:
+            bench.admit(ahead=4)
+            child.serve()
+        # A client would wait two seconds for each answer.
+        assert time.monotonic() - began < 2
+        assert [bench.job(job)["state"] for job in jobs] == ["succeeded"] * 4
+        # What it was not told waits in the outbox.
+        child.look(60)
+        kinds = {
+            fact["kind"] for fact in bench.queue.unsent(-60) if fact["job_id"] == str(jobs[-1])
+        }
+        assert "job.succeeded" in kinds
+    finally:
+        valkey.go_on()
+        child.close()
+
+
+def test_what_is_said_of_a_quick_stage_is_said_in_order(bench: Bench, child: Child) -> None:
+    """Though it is said while the database works on the next one."""
+    bench.slots(1)
+    jobs = [bench.submit({"name": "a"}, {"name": "b", "after": ["a"]}) for _ in range(5)]
+    ear = redis.connect(bench.settings.redis).pubsub()
+    ear.subscribe(*(job_channel("default", str(job)) for job in jobs))
+    while any(bench.job(job)["state"] != "succeeded" for job in jobs):
+        bench.admit(ahead=20)
+        child.serve()
+    heard: dict[str, list[int]] = {str(job): [] for job in jobs}
+    while any(len(told) < 6 for told in heard.values()):
+        message = ear.get_message(timeout=10)
+        assert message is not None, heard
+        if message["type"] == "message":
+            for fact in map(msgspec.json.decode, message["data"].splitlines()):
+                heard[fact["job_id"]].append(fact["seq"])
+    ear.close()
+    # All but what submitting and admitting told: each of them once, in its order.
+    assert all(told == sorted(set(told)) for told in heard.values())
+    child.look(60)
+    assert {fact["kind"] for fact in bench.queue.unsent(-60)} == {"stage.admitted"}
+
+
+def test_an_agent_that_turns_out_slow_leaves_its_facts_to_the_scheduler(
+    bench: Bench, child: Child
+) -> None:
+    bench.slots(1)
+    bench.submit({"name": "a"})
+    serve(bench, child)
+    slow = bench.submit({"name": "a", "params": {"sleep_s": 1.5}})
+    thread = threading.Thread(target=serve, args=(bench, child))
+    thread.start()
+    mine = Queue(postgres.connect(bench.settings.database, "test"))
+    try:
+        until(lambda: bench_state(mine, slow) == "running")
+        started = [f for f in mine.unsent(-60) if f["job_id"] == str(slow)]
+        assert "stage.started" in {fact["kind"] for fact in started}
+    finally:
+        thread.join()
+        mine.connection.close()
+    assert bench.job(slow)["state"] == "succeeded"
+    child.look(60)
+    assert {fact["kind"] for fact in bench.queue.unsent(-60)} == {"stage.admitted"}
+
+
+def bench_state(queue: Queue, job: UUID) -> str:
+    row = queue.connection.execute("SELECT state FROM jobs WHERE id = %s", [job]).fetchone()
+    assert row is not None
+    return row["state"]
+
+
+def test_what_cannot_be_said_loses_no_stage(
+    bench: Bench, child: Child, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    bench.slots(1)
+    child.look(60)
+    jobs = [bench.submit({"name": "a"}) for _ in range(3)]
+
+    def broken(facts: Sequence[Any]) -> bool:
+        raise MemoryError
+
+    monkeypatch.setattr(child.outbox, "send", broken)
+    bench.admit(ahead=4)
+    child.serve()
+    assert [bench.job(job)["state"] for job in jobs] == ["succeeded"] * 3
+    assert "not said" in caplog.text
+    assert len(bench.queue.unsent(-60)) >= 3 * 4

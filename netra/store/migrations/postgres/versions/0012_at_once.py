@@ -13,5 +13,6 @@ def upgrade() -> None:
 def downgrade() -> None:
     restore("netra_submit", "0008_outbox.sql")
     restore("netra_report", "0011_texts.sql")
+    restore("netra_ended", "0011_texts.sql")
     restore("netra_admit_ready", "0011_texts.sql")
     run("DROP FUNCTION netra_submit(jsonb, float8), netra_admit_new;")

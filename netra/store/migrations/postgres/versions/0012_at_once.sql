@@ -15,8 +15,8 @@
 -- So every ready stage is reached: nothing starves. A tenant that holds nothing in the pool is not
 -- kept out by what others were admitted ahead.
 --
--- One scheduler at a time: two that count the same free slots would admit twice as much as there
--- is room for. The lock is held within this one statement, whatever happens to the client.
+-- One at a time: two that count the same free slots would admit twice as much as there is room for.
+-- The lock is held until the transaction has ended: this statement's, or that of a submission.
 --
 -- "messages" wake workers: one for each slot that is free and has something to run. What was
 -- admitted beyond that is found by whoever completes a stage. "waiting" is how many slots are free
@@ -273,6 +273,7 @@ SET plan_cache_mode = force_generic_plan SET enable_seqscan = off SET enable_bit
 DECLARE
     v_slots int;
     v_held int;
+    v_ready int;
     v_answer json;
     v_answers jsonb := '{}';
     v_all bool := true;
@@ -286,14 +287,13 @@ BEGIN
         SELECT slots, (SELECT count(*) FROM (SELECT 1 FROM stages
                 WHERE pool = n.pool AND state = 'admitted' LIMIT slots) a)
             + (SELECT count(*) FROM (SELECT 1 FROM stages
-                WHERE pool = n.pool AND state = 'running' LIMIT slots) r)
-            + (SELECT count(*) FROM (SELECT 1 FROM stages
-                WHERE pool = n.pool AND state = 'ready' LIMIT slots + 1) w)
-        INTO v_slots, v_held
+                WHERE pool = n.pool AND state = 'running' LIMIT slots) r),
+            (SELECT count(*) FROM (SELECT 1 FROM stages
+                WHERE pool = n.pool AND state = 'ready' LIMIT n.stages + 1) w)
+        INTO v_slots, v_held, v_ready
         FROM (SELECT coalesce(sum(concurrency), 0) AS slots FROM workers WHERE pool = n.pool
             AND heartbeat_at > clock_timestamp() - make_interval(secs => p_stale_s)) h;
-        -- Those that are ready are these, or more: then there is less room than slots.
-        IF v_held > v_slots THEN
+        IF n.stages > 6 OR v_ready > n.stages OR v_held + n.stages > v_slots THEN
             v_all := false;
             CONTINUE;
         END IF;
@@ -301,7 +301,7 @@ BEGIN
         IF json_array_length(v_answer->'messages') > 0 THEN
             v_answers := v_answers || jsonb_build_object(n.pool, v_answer);
         END IF;
-        v_all := v_all AND json_array_length(v_answer->'messages') >= n.stages;
+        v_all := v_all AND json_array_length(v_answer->'messages') = n.stages;
     END LOOP;
     -- A notification has room for 8,000 bytes. What was not said is woken by the next look.
     v_said := v_answers::text;
@@ -495,8 +495,6 @@ DECLARE
     v_easy bool;
     v_begin uuid[] := '{}';
     v_few int := 16;
-    v_some bool := false;
-    v_only bool;
     v_facts text[] := '{}';
     v_claims text[] := '{}';
     v_said text;
@@ -520,15 +518,14 @@ BEGIN
 
     IF p_most > 0 THEN
         -- All that waits is mostly one tenant's: then it is the first in the index.
-        SELECT s.id, s.tenant_id, s.short AND s.attempt = 1, s.tenant_id = (
-            SELECT max(tenant_id) FROM stages WHERE pool = p_pool AND state = 'admitted')
-        INTO v_stage, v_tenant, v_easy, v_only
+        SELECT s.id, s.tenant_id, s.short AND s.attempt = 1 INTO v_stage, v_tenant, v_easy
         FROM stages s JOIN jobs j ON j.id = ANY(ARRAY[s.job_id])
         WHERE s.pool = p_pool AND s.state = 'admitted'
+            AND (SELECT min(tenant_id) FROM stages WHERE pool = p_pool AND state = 'admitted')
+                = (SELECT max(tenant_id) FROM stages WHERE pool = p_pool AND state = 'admitted')
         ORDER BY s.tenant_id, netra_turn(s.ready_at, s.priority) LIMIT 1
         FOR NO KEY UPDATE OF j, s SKIP LOCKED;
-        v_some := FOUND;
-        IF v_some AND v_only THEN
+        IF FOUND THEN
             v_begin := ARRAY[v_stage];
             IF v_easy AND p_most > 1 THEN
                 v_few := 8 * p_most;
@@ -551,7 +548,7 @@ BEGIN
         v_facts := v_facts || v_next.facts;
         v_claims := ARRAY[v_next.claim];
     END IF;
-    IF v_some AND NOT v_only THEN
+    IF p_most > 0 AND v_begin = '{}' THEN
         -- Several tenants: whose turn it is changes with each that begins.
         FOR v_nth IN 1..p_most LOOP
             v_stage := netra_pick(p_pool);
@@ -567,10 +564,11 @@ BEGIN
         END LOOP;
     END IF;
     -- The next ones are admitted while these run: said now and then, when few are left. And when nothing
-    -- is: who makes a stage ready meanwhile, and sees this slot taken, does not admit it.
+    -- is: who makes a stage ready meanwhile, and sees this slot taken, does not admit it. A tenant's limit
+    -- is for all pools: so is the question.
     IF v_begin = '{}' AND p_done <> '[]' THEN
         PERFORM pg_notify('netra_wake', CASE WHEN EXISTS (
-            SELECT 1 FROM stages WHERE pool = p_pool AND state = 'ready') THEN '' ELSE 'freed' END);
+            SELECT 1 FROM stages WHERE state = 'ready') THEN '' ELSE 'freed' END);
     ELSIF p_most > 0 AND v_outbox % 4 = 0 AND (SELECT count(*) < v_few FROM (
             SELECT 1 FROM stages WHERE pool = p_pool AND state = 'admitted' LIMIT v_few) c)
         AND EXISTS (SELECT 1 FROM stages WHERE pool = p_pool AND state = 'ready') THEN
