@@ -96,8 +96,15 @@ _LOCALE = (
     "--locale=C",
     "--no-instructions",
 )
-#: A locale that every system has; the cluster itself compares and folds as C.UTF-8.
-_ENVIRONMENT = {"LC_ALL": "C", "PGOPTIONS": ""}
+_ENVIRONMENT = {
+    #: A locale that every system has; the cluster itself compares and folds as C.UTF-8.
+    "LC_ALL": "C",
+    "PGOPTIONS": "",
+    # What a large batch needed goes back to the system: the C library learns from its first large
+    # blocks to keep such memory.
+    "MALLOC_MMAP_THRESHOLD_": "131072",
+    "MALLOC_TRIM_THRESHOLD_": "131072",
+}
 
 
 def programs(home: Home, account: Account | None) -> Path:
