@@ -102,8 +102,8 @@ _ENVIRONMENT = {
     "PGOPTIONS": "",
     # What a large batch needed goes back to the system: the C library learns from its first large
     # blocks to keep such memory.
-    "MALLOC_MMAP_THRESHOLD_": "131072",
-    "MALLOC_TRIM_THRESHOLD_": "131072",
+    "MALLOC_MMAP_THRESHOLD_": "1048576",
+    "MALLOC_TRIM_THRESHOLD_": "1048576",
 }
 
 

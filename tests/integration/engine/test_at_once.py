@@ -26,10 +26,10 @@ def ear(bench: Bench) -> Iterator[Ear]:
 
 
 def heard(ear: Ear, n: int) -> list[Said]:
-    """The next `n` things that are said; fewer if nothing comes for a while."""
+    """The next `n` things that are said, each once; fewer if nothing comes for a while."""
     found: list[Said] = []
     while len(found) < n and (said := list(ear.listen(5.0))):
-        found += said
+        found += [one for one in said if one not in found]
     return found
 
 

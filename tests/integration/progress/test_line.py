@@ -59,9 +59,9 @@ def test_a_server_that_hangs_is_not_waited_for(line: Line[int], valkey: Valkey) 
     assert line.confirmed(within_s=10) == [0]
     valkey.hang()
     try:
-        began = longest = time.monotonic()
+        began = time.monotonic()
         n, longest = 1, 0.0
-        while time.monotonic() < began + 8:
+        while time.monotonic() < began + 4:
             before = time.monotonic()
             say(line, n)
             longest = max(longest, time.monotonic() - before)
