@@ -29,7 +29,10 @@ def heard(ear: Ear, n: int) -> list[Said]:
     """The next `n` things that are said, each once; fewer if nothing comes for a while."""
     found: list[Said] = []
     while len(found) < n and (said := list(ear.listen(5.0))):
-        found += [one for one in said if one not in found]
+        for one in said:
+            # A claim may have said that few are left, before a completion says the same.
+            if one not in found:
+                found.append(one)
     return found
 
 
