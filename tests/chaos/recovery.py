@@ -29,6 +29,7 @@ _AWAIT_S = 60.0
 class Victim:
     job: str
     stage: str
+    pool: str
     attempt: int
     #: The process that runs it, and the worker that the process belongs to.
     pid: int
@@ -80,15 +81,25 @@ class Recovery:
     def _await(self, pg: postgres.Connection, hits: list[Victim], at: float, parent: bool) -> None:
         until = time.monotonic() + _AWAIT_S
         left = list(hits)
+        #: By PostgreSQL's clock, whenever it was looked: processes of the pool that were free.
+        free: list[tuple[float, int]] = []
         while left and time.monotonic() < until:
             time.sleep(0.2)
+            free.append(_free(pg, hits[0].pool))
             for victim in list(left):
                 if started := _next_start(pg, victim):
                     left.remove(victim)
                     with self._lock:
                         self.after[parent].append(round(started - at, 2))
                     if started - at > self.settings.queue.lease_s + 2:
-                        print(f"late, s after the kill: {_steps(pg, victim, at)}", flush=True)
+                        steps = _steps(pg, victim, at)
+                        since = at + steps.get("stage.admitted", 0.0)
+                        most = max((n for when, n in free if since <= when <= started), default=0)
+                        print(
+                            f"late, s after the kill: {steps}; processes that were free between"
+                            f" admission and start: {most} at most",
+                            flush=True,
+                        )
         if left:
             self.unseen += len(left)
             print(f"not seen to run again within {_AWAIT_S:.0f} s: {left}", flush=True)
@@ -102,7 +113,7 @@ class Recovery:
 
 def _running(pg: postgres.Connection, pool: str) -> list[Victim]:
     rows = pg.execute(
-        "SELECT s.job_id::text AS job, s.name AS stage, s.attempt, s.worker_pid AS pid,"
+        "SELECT s.job_id::text AS job, s.name AS stage, s.pool, s.attempt, s.worker_pid AS pid,"
         " w.id::text AS worker, w.pid AS parent"
         " FROM stages s JOIN workers w ON w.id = s.worker_id"
         # One that is killed a second time is a dead letter, and never starts again.
@@ -124,6 +135,19 @@ def _waiting(pg: postgres.Connection, pool: str) -> int:
         " AND run_at < clock_timestamp() - interval '1 s'",
         [pool],
     )
+
+
+def _free(pg: postgres.Connection, pool: str) -> tuple[float, int]:
+    """Now, and how many processes of living workers run nothing."""
+    row = pg.execute(
+        "SELECT extract(epoch FROM clock_timestamp())::float8 AS at, coalesce(sum(w.concurrency -"
+        " (SELECT count(*) FROM stages s WHERE s.worker_id = w.id AND s.state = 'running')), 0)"
+        "::int AS free FROM workers w"
+        " WHERE w.pool = %s AND w.heartbeat_at > clock_timestamp() - interval '2 s'",
+        [pool],
+    ).fetchone()
+    assert row is not None
+    return row["at"], row["free"]
 
 
 def _now(pg: postgres.Connection) -> float:
