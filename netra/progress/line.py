@@ -16,6 +16,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
+from concurrent.futures import Future, wait
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from redis.exceptions import ConnectionError as RedisConnectionError
@@ -218,38 +219,33 @@ class _Opening:
 
     def __init__(self, connect: Callable[[], Any]) -> None:
         self._connect = connect
-        self._made: Any = None
-        self._done = threading.Event()
-        self._unwanted = False
+        self._future: Future[Any] = Future()
         try:
             threading.Thread(target=self._run, name="line", daemon=True).start()
         except RuntimeError as e:
             # The system gives no thread.
-            self._made = e
-            self._done.set()
+            self._future.set_exception(e)
 
     def _run(self) -> None:
         try:
-            self._made = self._connect()
+            self._future.set_result(self._connect())
         except Exception as e:
-            self._made = e
-        self._done.set()
-        if self._unwanted:
-            self._close()
+            self._future.set_exception(e)
 
     def made(self, within_s: float) -> Any:
         """The connection, or what went wrong; None: not yet."""
-        return self._made if self._done.wait(within_s) else None
+        if not wait([self._future], within_s).done:
+            return None
+        return self._future.exception() or self._future.result()
 
     def discard(self) -> None:
         """Closes what was made, or will be."""
-        self._unwanted = True
-        if self._done.is_set():
-            self._close()
+        self._future.add_done_callback(_close)
 
-    def _close(self) -> None:
-        if not isinstance(self._made, Exception):
-            self._made.disconnect()
+
+def _close(made: Future[Any]) -> None:
+    if made.exception() is None:
+        made.result().disconnect()
 
 
 class Answers:

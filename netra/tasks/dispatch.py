@@ -95,11 +95,6 @@ class CeleryDispatch:
         texts = [self._envelopes[pool].about("", 0) for _ in range(wanted)]
         self._line.say([("EVAL", _FILL, 1, queue_name(pool), *texts)])
 
-    def arrived(self, within_s: float) -> bool:
-        """Whether the broker has confirmed all that was sent, or is away, within that time."""
-        self._line.confirmed(within_s)
-        return not self._line.unconfirmed
-
     def close(self) -> None:
         self._line.close()
         self._redis.close()

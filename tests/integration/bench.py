@@ -14,6 +14,33 @@ from netra.settings import Settings
 from netra.store.queue import Done, Following, Queue
 
 
+def job_body(*stages: dict[str, Any], tenant: str = "default", **job: Any) -> dict[str, Any]:
+    """A job as `netra_submit` takes it; of a stage only its `name` is needed."""
+    return {
+        "id": str(new_id()),
+        "tenant_id": tenant,
+        "goal": {},
+        "params": {},
+        "labels": {},
+        "priority": 5,
+        "stage_count": len(stages),
+        "stages": [
+            {
+                "id": str(new_id()),
+                "agent": "noop",
+                "pool": "cpu",
+                "params": {},
+                "after": [],
+                "limit_s": 60.0,
+                "position": i,
+                **stage,
+            }
+            for i, stage in enumerate(stages)
+        ],
+        **job,
+    }
+
+
 @dataclass
 class Bench:
     """A queue with shortcuts for tests: each call is a transaction of its own."""
@@ -30,31 +57,8 @@ class Bench:
 
     def submit(self, *stages: dict[str, Any], tenant: str = "default", **job: Any) -> UUID:
         """Submits one job; of a stage only its `name` is needed."""
-        body = {
-            "id": str(new_id()),
-            "tenant_id": tenant,
-            "goal": {},
-            "params": {},
-            "labels": {},
-            "priority": 5,
-            "stage_count": len(stages),
-            "stages": [
-                {
-                    "id": str(new_id()),
-                    "agent": "noop",
-                    "pool": "cpu",
-                    "params": {},
-                    "after": [],
-                    "limit_s": 60.0,
-                    "position": i,
-                    **stage,
-                }
-                for i, stage in enumerate(stages)
-            ],
-            **job,
-        }
         row = self.queue.connection.execute(
-            "SELECT netra_submit(%s) AS r", [Jsonb([body])]
+            "SELECT netra_submit(%s) AS r", [Jsonb([job_body(*stages, tenant=tenant, **job)])]
         ).fetchone()
         assert row is not None
         self.keep(row["r"])

@@ -12,11 +12,10 @@ import pytest
 from psycopg.types.json import Jsonb
 
 from netra.engine.scheduler import Scheduler
-from netra.ids import new_id
 from netra.store import postgres
 from netra.store.ear import Ear, Said
 from netra.store.queue import Following, Queue
-from tests.integration.bench import Bench
+from tests.integration.bench import Bench, job_body
 
 
 @pytest.fixture
@@ -41,23 +40,7 @@ def submit(bench: Bench, *jobs: Sequence[dict[str, Any]], tenant: str = "default
     bench.queue.connection.execute(
         "INSERT INTO tenants (id) VALUES (%s) ON CONFLICT DO NOTHING", [tenant]
     )
-    usual = {"agent": "noop", "pool": "cpu", "params": {}, "after": [], "limit_s": 60.0}
-    bodies = [
-        {
-            "id": str(new_id()),
-            "tenant_id": tenant,
-            "goal": {},
-            "params": {},
-            "labels": {},
-            "priority": 5,
-            "stage_count": len(stages),
-            "stages": [
-                {"id": str(new_id()), "position": i, **usual, **stage}
-                for i, stage in enumerate(stages)
-            ],
-        }
-        for stages in jobs
-    ]
+    bodies = [job_body(*stages, tenant=tenant) for stages in jobs]
     row = bench.queue.connection.execute(
         "SELECT netra_submit(%s, 60) AS r", [Jsonb(bodies)]
     ).fetchone()

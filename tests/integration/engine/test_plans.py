@@ -13,8 +13,7 @@ from typing import Any
 import pytest
 from psycopg.types.json import Jsonb
 
-from netra.ids import new_id
-from tests.integration.bench import Bench
+from tests.integration.bench import Bench, job_body
 
 TABLES = ("stages", "jobs", "facts", "stage_results", "outbox")
 
@@ -42,11 +41,7 @@ class Pages:
 
     def submit(self, tenant: str) -> int:
         """Writes a job, which is admitted at once if nothing else waits."""
-        stage = {"name": "a", "agent": "noop", "pool": "cpu", "params": {}, "after": []}
-        job = {"tenant_id": tenant, "goal": {}, "params": {}, "labels": {}, "priority": 5}
-        stages = [{**stage, "id": str(new_id()), "position": 0, "limit_s": 60}]
-        body = {**job, "id": str(new_id()), "stage_count": 1, "stages": stages}
-        return self._read("netra_submit(%s, 60)", Jsonb([body]))
+        return self._read("netra_submit(%s, 60)", Jsonb([job_body({"name": "a"}, tenant=tenant)]))
 
     def report(self, *, most: int) -> int:
         """Completes all that runs in one call, and claims the next."""
@@ -91,13 +86,7 @@ class Pages:
 
 def submit_many(bench: Bench, n: int, tenant: str) -> None:
     """Jobs of one stage, in one transaction."""
-    ids = [(str(new_id()), str(new_id())) for _ in range(n)]
-    stage = {"name": "a", "agent": "noop", "pool": "cpu", "params": {}, "after": [], "limit_s": 60}
-    job = {"tenant_id": tenant, "goal": {}, "params": {}, "labels": {}, "priority": 5}
-    jobs = [
-        {**job, "id": i, "stage_count": 1, "stages": [{**stage, "id": s, "position": 0}]}
-        for i, s in ids
-    ]
+    jobs = [job_body({"name": "a"}, tenant=tenant) for _ in range(n)]
     bench.queue.connection.execute("SELECT netra_submit(%s)", [Jsonb(jobs)])
 
 

@@ -36,7 +36,7 @@ def dispatch(app: Celery, store_settings: Settings) -> Iterator[CeleryDispatch]:
 def taken(app: Celery, dispatch: CeleryDispatch | None = None) -> list[dict[str, Any]]:
     """What stands in the broker's list, the first first; the list is empty then."""
     if dispatch:
-        dispatch.arrived(within_s=5)
+        dispatch._line.confirmed(within_s=5)
     with app.connection_for_write() as connection:
         client = connection.default_channel.client
         texts = [client.rpop(queue_name("gpu")) for _ in range(client.llen(queue_name("gpu")))]
