@@ -13,8 +13,10 @@ The last line is one JSON object.
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
 import random
+import re
 import threading
 import time
 from collections import defaultdict
@@ -167,6 +169,15 @@ def _pss_kb(pid: int) -> float:
     return held["Pss"] - held["Pss_Shmem"]
 
 
+def open_files(group: list[psutil.Process]) -> set[str]:
+    """Names of the regular files that any of the group has open."""
+    found: set[str] = set()
+    for process in group:
+        with contextlib.suppress(OSError, psutil.NoSuchProcess):
+            found |= {Path(file.path).name for file in process.open_files()}
+    return found
+
+
 def connections(info: StackInfo) -> dict[str, int]:
     """Connections as the stores count them, but for this benchmark's own."""
     with psycopg.connect(info.database_url, autocommit=True) as pg:
@@ -185,11 +196,15 @@ class Watch:
         self.info = info
         self.held: defaultdict[str, list[Sample]] = defaultdict(list)
         self.connected: defaultdict[str, list[int]] = defaultdict(list)
+        #: Names of the files that each had open when it was looked at first, and last.
+        self.files: dict[str, tuple[set[str], set[str]]] = {}
 
     def look(self) -> None:
         for name, group in processes(self.info).items():
             if (held := sample(group)) is not None:
                 self.held[name].append(held)
+            names = open_files(group)
+            self.files[name] = (self.files.get(name, (names,))[0], names)
         for name, n in connections(self.info).items():
             self.connected[name].append(n)
 
@@ -209,6 +224,8 @@ class Watch:
                 grown.append(f"memory of {name}")
             if files_later > files + max(_FEW, files * _SHARE):
                 grown.append(f"descriptors of {name}")
+                first, last = self.files[name]
+                print(f"{name} has opened {', '.join(self._named(sorted(last - first)))}")
             if sockets_later > sockets + max(_FEW, sockets * _SHARE):
                 grown.append(f"sockets of {name}")
         for name, counts in self.connected.items():
@@ -217,6 +234,18 @@ class Watch:
             if later > now + max(_FEW, now * _SHARE):
                 grown.append(f"connections of {name}")
         return grown
+
+    def _named(self, files: Sequence[str]) -> list[str]:
+        """PostgreSQL's files with the names of what they hold: `24601_vm` of a table's map."""
+        with psycopg.connect(self.info.database_url, autocommit=True) as pg:
+            known = {
+                str(node): name
+                for node, name in pg.execute(
+                    "SELECT pg_relation_filenode(oid), relname FROM pg_class"
+                    " WHERE pg_relation_filenode(oid) IS NOT NULL"
+                ).fetchall()
+            }
+        return [f"{file} ({known.get(re.split('[_.]', file)[0], 'no table')})" for file in files]
 
 
 def _thirds(values: Sequence[float]) -> tuple[float, float]:
@@ -250,7 +279,7 @@ def measure(seconds: float = SECONDS, warm_up: float = WARM_UP) -> dict[str, Any
             raise RuntimeError(f"the load failed: {load.errors}")
         if info.pids != pids:
             raise RuntimeError(f"processes were started again: {pids} became {info.pids}")
-    grown = watch.growth()
+        grown = watch.growth()
     made = load.counts["jobs"] - done
     print(
         f"{made} jobs, {load.counts['messages']} messages; grown: {', '.join(grown) or 'nothing'}"

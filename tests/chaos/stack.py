@@ -112,6 +112,8 @@ def harness() -> Iterator[Harness]:
             "worker-cpu-2": process(
                 info, "worker-cpu-2", "workers.cpu", own.environment if own else {}
             ),
+            # A stage whose worker is gone runs elsewhere: of the gpu pool, too, there is another.
+            "worker-gpu-2": process(info, "worker-gpu-2", "workers.gpu"),
         }
         made.keep()
         try:
