@@ -38,7 +38,7 @@ class Services:
             StreamRecent(self.redis),
         )
         #: Where facts of committed transactions go.
-        self.outgoing = Outgoing(self.pool, self.redis, settings.progress)
+        self.outgoing = Outgoing(self.pool, settings)
         #: Where jobs are submitted.
         self.intake = Intake(self.pool, settings.queue.worker_stale_s)
         self.queue_metrics = QueueMetrics(
@@ -52,7 +52,7 @@ class Services:
         """Stores that are away are waited for by those who need them, not here."""
         await self.pool.open(wait=False)
         self.hub.start()
-        self.outgoing.start()
+        await self.outgoing.start()
         self.intake.start()
         try:
             yield

@@ -78,6 +78,11 @@ class Line(Generic[T]):
         #: What was confirmed since it was last asked for.
         self._confirmed: list[T] = []
 
+    def open(self) -> bool:
+        """Connects, unless it is connected; whether it is now. The first time it waits a moment."""
+        with self._lock:
+            return self._open()
+
     def say(self, commands: Sequence[Command], about: T | None = None) -> bool:
         """Sends one command or more; `confirmed` gives `about` back once all of them are answered,
         if it is anything.

@@ -17,7 +17,7 @@ from netra.store.queue import FactMessage, Queue
 log = logging.getLogger(__name__)
 
 #: How long whoever leaves waits for Redis's answers, seconds.
-_LAST_WORDS_S = 1.0
+LAST_WORDS_S = 1.0
 
 
 class Outbox:
@@ -34,6 +34,10 @@ class Outbox:
         self._lock = threading.Lock()
         #: Rows that Redis has confirmed, and that are not struck off.
         self._sent: dict[int, None] = {}
+
+    def open(self) -> None:
+        """Connects now, so that what is sent first need not wait for it; waits a moment itself."""
+        self._line.open()
 
     def send(self, facts: Sequence[FactMessage]) -> bool:
         """Whether they are on their way. Never raises: what is lost is safe in PostgreSQL."""
@@ -56,6 +60,11 @@ class Outbox:
         with self._lock:
             self._take(0)
             return list(self._sent)
+
+    @property
+    def unanswered(self) -> bool:
+        """Whether anything was said that Redis has not answered yet."""
+        return self._line.unconfirmed > 0
 
     def struck(self, rows: Sequence[int]) -> None:
         """Forgets rows that a transaction took out of the outbox."""
@@ -83,7 +92,7 @@ class Outbox:
                 queue.sent(rows)
             except NetraError as e:
                 log.warning("sent facts will be sent again: %s", e)
-        return not self._line.unconfirmed
+        return not self.unanswered
 
     def _take(self, within_s: float) -> None:
         for rows in self._line.confirmed(within_s):
@@ -92,6 +101,6 @@ class Outbox:
     def close(self, queue: Queue | None = None) -> None:
         """For good; what Redis confirms in the next moment is struck off."""
         if queue is not None:
-            self.settle(queue, within_s=_LAST_WORDS_S)
+            self.settle(queue, within_s=LAST_WORDS_S)
         self._line.close()
         self._redis.close()

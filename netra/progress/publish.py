@@ -1,4 +1,4 @@
-"""Sends facts and ticks to whoever listens, after the transaction that made them true.
+"""What Redis is told of facts and ticks, after the transaction that made them true.
 
 Redis is allowed to be away: a fact that could not be sent stays in PostgreSQL's outbox, and the
 scheduler sends it later; a tick is lost.
@@ -6,23 +6,15 @@ scheduler sends it later; a tick is lost.
 
 from __future__ import annotations
 
-import logging
-import time
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import msgspec
-from redis.exceptions import RedisError
 
 from netra import tracing
 from netra.progress.channels import batch_channel, field, job_channel, job_stream
 from netra.settings import Progress
 from netra.store.queue import FactMessage
-
-if TYPE_CHECKING:
-    from redis.asyncio import Redis as AsyncRedis
-
-log = logging.getLogger(__name__)
 
 _encode = msgspec.json.Encoder().encode
 
@@ -66,25 +58,6 @@ def commands(facts: Sequence[FactMessage], settings: Progress) -> list[tuple[Any
     for batch, messages in batches.items():
         told.append(("PUBLISH", batch_channel(*batch), b"\n".join(messages)))
     return told
-
-
-async def publish_async(
-    redis: AsyncRedis, facts: Sequence[FactMessage], settings: Progress
-) -> bool:
-    """Sends facts, on the event loop; False if Redis is away."""
-    if not facts:
-        return True
-    began_ns = time.time_ns()
-    try:
-        async with redis.pipeline(transaction=False) as pipeline:
-            for command in commands(facts, settings):
-                pipeline.execute_command(*command)
-            await pipeline.execute()
-    except (RedisError, OSError) as e:
-        log.warning("facts wait for Redis: %s", e)
-        return False
-    traced(facts, began_ns)
-    return True
 
 
 def traced(facts: Sequence[FactMessage], began_ns: int) -> None:
