@@ -78,8 +78,9 @@ class Follower:
         self.batches: dict[str, set[str]] = {}
         #: Jobs to be caught up; True: something came since the record was last asked.
         self._behind: dict[str, bool] = {}
-        #: Jobs whose position is being found out; True: something came meanwhile.
-        self._joining: dict[str, bool] = {}
+        #: Jobs whose position is being found out, and the facts that came meanwhile; the first
+        #: one over the limit says that there were more.
+        self._joining: dict[str, list[Message]] = {}
         #: The same for batches: jobs of which something came meanwhile.
         self._joining_batches: dict[str, set[str]] = {}
         self._facts: deque[Message] = deque()
@@ -98,9 +99,9 @@ class Follower:
         Raises:
             NotFound: the tenant has no such job.
         """
-        self._joining[job_id] = False
+        self._joining[job_id] = []
         try:
-            # Listen first, then look: what comes in between is known to be missing.
+            # Listen first, then look: what comes in between is kept until then.
             await self.hub.tune(job_channel(self.tenant_id, job_id), self)
             # A job's first fact is in the record alone; later ones may be at hand.
             room = 0 if after_seq else max(self.limit - len(self._facts), 0)
@@ -115,18 +116,24 @@ class Follower:
             if after_seq:
                 missed = await self._recent(job_id, position, head)
         except BaseException:
-            self._joining.pop(job_id, None)
+            came = self._joining.pop(job_id, ())
+            if job_id in self.positions:
+                # It was followed before, and still is.
+                for message in came:
+                    self._take(message)
             if job_id not in self.jobs:
                 await self.hub.untune(job_channel(self.tenant_id, job_id), self)
             raise
-        came = self._joining.pop(job_id, True)
+        came = self._joining.pop(job_id, None)
         self.jobs.add(job_id)
         self._behind.pop(job_id, None)
         self.positions[job_id] = position
         if missed is not None:
             self._queue(missed)
-        if missed is None or came or self.positions[job_id] < head:
+        if missed is None or came is None or self.positions[job_id] < head:
             self._behind[job_id] = True
+        for message in came or ():
+            self._take(message)
         self._wake.set()
         return Joined(position=position, head=head, ahead=ahead)
 
@@ -239,8 +246,10 @@ class Follower:
                 self._ticks[(job_id, message.stage)] = message
                 self._wake.set()
             return
-        if job_id in self._joining:
-            self._joining[job_id] = True
+        came = self._joining.get(job_id)
+        if came is not None:
+            if len(came) <= self.limit:
+                came.append(message)
             return
         if batch_id in self._joining_batches:
             self._joining_batches[batch_id].add(job_id)
@@ -249,17 +258,10 @@ class Follower:
             if batch_id not in self.batches:
                 return
             seen = self._adopt(batch_id, job_id)
-        if message.position <= seen:
-            return
-        following = message.epoch == seen.epoch and message.seq == seen.seq + 1
-        if job_id not in self._behind and following and len(self._facts) < self.limit:
-            if self._sent(message):
-                self._pass(message)
-                return
-            self._queue([message])
+        if self._follows(message, seen) and self._sent(message):
+            self._pass(message)
         else:
-            self._behind[job_id] = True
-        self._wake.set()
+            self._take(message)
 
     def reconcile(self, heads: Mapping[str, Position], batch_id: str | None = None) -> None:
         """Compares with what the record says, in case messages were lost."""
@@ -282,6 +284,22 @@ class Follower:
         self.batches[batch_id].add(job_id)
         self.positions[job_id] = START
         return START
+
+    def _follows(self, message: Message, seen: Position) -> bool:
+        """Whether it is the next one of a job that is not behind."""
+        next_one = message.epoch == seen.epoch and message.seq == seen.seq + 1
+        return next_one and message.job_id not in self._behind
+
+    def _take(self, message: Message) -> None:
+        """Queues a fact if it is the next of its job and there is room; it is missing otherwise."""
+        seen = self.positions[message.job_id]
+        if message.position <= seen:
+            return
+        if self._follows(message, seen) and len(self._facts) < self.limit:
+            self._queue([message])
+        else:
+            self._behind[message.job_id] = True
+        self._wake.set()
 
     def _sent(self, message: Message) -> bool:
         """Whether the client took the message at once; never ahead of what is queued."""

@@ -3,13 +3,23 @@
 from __future__ import annotations
 
 import asyncio
+from typing import Any
 
 import pytest
 
 from netra.errors import NotFound, StoreUnavailable
 from netra.progress.follow import Ended
 from netra.progress.message import Position
-from tests.unit.progress.following import TENANT, content, nothing, seqs, settled, take, world
+from tests.unit.progress.following import (
+    TENANT,
+    World,
+    content,
+    nothing,
+    seqs,
+    settled,
+    take,
+    world,
+)
 
 
 def test_what_was_missed_comes_first_then_what_comes() -> None:
@@ -93,6 +103,61 @@ def test_facts_that_come_while_joining_are_neither_lost_nor_doubled() -> None:
             assert await nothing(follower)
 
     asyncio.run(run())
+
+
+@pytest.mark.parametrize(("limit", "reads"), [(256, 0), (3, 1)])
+def test_what_comes_while_joining_is_kept_as_far_as_there_is_room(limit: int, reads: int) -> None:
+    async def run() -> None:
+        async with world(reconcile_s=1000) as w:
+            w.happen("j")
+            follower = w.follower(limit=limit)
+            answered = slow_to_begin(w)
+            joining = asyncio.create_task(follower.follow_job("j", 0, None))
+            await settled()
+            for _ in range(6):
+                w.happen("j")
+            await settled()
+            answered.set()
+            await joining
+            assert seqs(await take(follower, 7)) == [(1, i) for i in range(1, 8)]
+            assert min(w.record.reads, 1) == reads
+            assert await nothing(follower)
+
+    asyncio.run(run())
+
+
+def test_what_comes_while_following_again_fails_is_told_all_the_same() -> None:
+    async def run() -> None:
+        async with world(reconcile_s=1000) as w:
+            w.happen("j")
+            follower = w.follower()
+            await follower.follow_job("j", 1, 1)
+            answered = slow_to_begin(w, StoreUnavailable())
+            again = asyncio.create_task(follower.follow_job("j", 0, None))
+            await settled()
+            w.happen("j")
+            await settled()
+            answered.set()
+            with pytest.raises(StoreUnavailable):
+                await again
+            assert seqs(await take(follower, 1)) == [(1, 2)]
+
+    asyncio.run(run())
+
+
+def slow_to_begin(w: World, error: Exception | None = None) -> asyncio.Event:
+    """The record answers whoever joins, or fails, once the event is set."""
+    answered, begin = asyncio.Event(), w.record.begin
+
+    async def slow(*args: Any) -> Any:
+        found = await begin(*args)
+        await answered.wait()
+        if error is not None:
+            raise error
+        return found
+
+    w.record.begin = slow  # type: ignore[method-assign]
+    return answered
 
 
 def test_repeated_and_reordered_messages_make_no_difference() -> None:
