@@ -5,13 +5,19 @@ A broadcast may lose and repeat messages, and its connection may break; who list
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, Protocol
+import asyncio
+from collections import deque
+from collections.abc import Awaitable, Sequence
+from typing import Any, NoReturn, Protocol, TypeVar
 
+from redis.exceptions import RedisError, ResponseError
+
+from netra.progress.resp import Answer, Replies, packed
 from netra.settings import Redis as RedisSettings
 
-if TYPE_CHECKING:
-    from redis.asyncio.connection import AbstractConnection
+T = TypeVar("T")
+
+_READ_BYTES = 65_536
 
 
 class BroadcastLost(Exception):
@@ -48,7 +54,10 @@ class RedisBroadcast:
 
     def __init__(self, settings: RedisSettings) -> None:
         self.settings = settings
-        self._connection: AbstractConnection | None = None
+        self._connection: Any = None
+        self._replies = Replies()
+        #: Read, and not yet received.
+        self._come: deque[Answer] = deque()
 
     async def connect(self) -> None:
         from redis.asyncio.retry import Retry
@@ -74,45 +83,60 @@ class RedisBroadcast:
 
     async def receive(self) -> tuple[str, str, bytes]:
         while True:
-            answer = await self._read(self.ping_s)
-            if answer is None:
+            while self._come:
+                match self._come.popleft():
+                    case [b"message", bytes(channel), bytes(content)]:
+                        return "message", channel.decode(), content
+                    case [b"subscribe", bytes(channel), _]:
+                        return "subscribe", channel.decode(), b""
+                    case ResponseError() as refusal:
+                        await self._lose(refusal)
+                    case _:
+                        pass  # answers a ping or an unsubscription
+            if not await self._read(self.ping_s):
                 await self._send("PING")
-                answer = await self._read(self.ping_s)
-                if answer is None:
-                    await self.close()
-                    raise BroadcastLost("Redis does not answer")
-            # Anything else answers a ping or an unsubscription.
-            kind = answer[0].decode() if isinstance(answer, list) else ""
-            if kind in ("message", "subscribe"):
-                content = answer[2] if kind == "message" else b""
-                return kind, answer[1].decode(), content
+                if not await self._read(self.ping_s):
+                    await self._lose("Redis does not answer")
 
     async def close(self) -> None:
         connection, self._connection = self._connection, None
+        self._replies = Replies()
+        self._come.clear()
         if connection is not None:
             await connection.disconnect(nowait=True)
 
     async def _send(self, *command: str) -> None:
+        writer = self._live()._writer
+        writer.write(packed([command]))
+        await self._guarded(writer.drain())
+
+    async def _read(self, within_s: float) -> bool:
+        """Reads what comes next; False: nothing within so long."""
+        reader = self._live()._reader
+        try:
+            async with asyncio.timeout(within_s):
+                read = await self._guarded(reader.read(_READ_BYTES))
+        except TimeoutError:
+            return False
+        if not read:
+            await self._lose("Redis closed the connection")
+        try:
+            self._come.extend(self._replies.feed(read))
+        except ResponseError as e:
+            await self._lose(e)
+        return True
+
+    def _live(self) -> Any:
         if self._connection is None:
             raise BroadcastLost("not connected")
-        await self._guarded(self._connection.send_command(*command, check_health=False))
+        return self._connection
 
-    async def _read(self, within_s: float) -> Any:
-        """The next answer, or None after `within_s`."""
-        connection = self._connection
-        if connection is None:
-            raise BroadcastLost("not connected")
-        return await self._guarded(
-            connection.read_response(
-                disable_decoding=True, timeout=within_s, disconnect_on_error=False
-            )
-        )
-
-    async def _guarded(self, action: Any) -> Any:
-        from redis.exceptions import RedisError
-
+    async def _guarded(self, action: Awaitable[T]) -> T:
         try:
             return await action
         except (RedisError, OSError, EOFError) as e:
-            await self.close()
-            raise BroadcastLost(str(e)) from e
+            await self._lose(e)
+
+    async def _lose(self, why: object) -> NoReturn:
+        await self.close()
+        raise BroadcastLost(str(why)) from (why if isinstance(why, Exception) else None)

@@ -20,8 +20,9 @@ from concurrent.futures import Future, wait
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from redis.exceptions import ConnectionError as RedisConnectionError
-from redis.exceptions import RedisError, ResponseError
+from redis.exceptions import RedisError
 
+from netra.progress.resp import Answers, Command, packed
 from netra.store.pause import Pause
 
 if TYPE_CHECKING:
@@ -29,7 +30,6 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-Command = Sequence[str | bytes | int]
 T = TypeVar("T")
 
 _READ_BYTES = 65_536
@@ -251,47 +251,3 @@ class _Opening:
 def _close(made: Future[Any]) -> None:
     if made.exception() is None:
         made.result().disconnect()
-
-
-class Answers:
-    """Counts answers in what is read of a RESP2 connection: numbers, words, strings of one line.
-
-    These are all that PUBLISH, XADD, EXPIRE, LPUSH and a script that gives a number are answered
-    with.
-    """
-
-    def __init__(self) -> None:
-        #: The beginning of a line that is not whole yet.
-        self._rest = b""
-        #: Whether the next line is a string whose length was read.
-        self._string = False
-
-    def count(self, read: bytes) -> int:
-        """How many answers end in what was read.
-
-        Raises:
-            ResponseError: one of them is a refusal.
-        """
-        *lines, self._rest = (self._rest + read).split(b"\r\n")
-        n = 0
-        for line in lines:
-            if self._string:
-                self._string = False
-            elif line.startswith(b"-"):
-                raise ResponseError(line[1:].decode(errors="replace"))
-            elif line.startswith(b"$") and line != b"$-1":
-                self._string = True
-                continue
-            n += 1
-        return n
-
-
-def packed(commands: Sequence[Command]) -> bytes:
-    """Commands as Redis is sent them."""
-    parts: list[bytes] = []
-    for command in commands:
-        parts.append(b"*%d\r\n" % len(command))
-        for word in command:
-            raw = word if isinstance(word, bytes) else str(word).encode()
-            parts.append(b"$%d\r\n%b\r\n" % (len(raw), raw))
-    return b"".join(parts)

@@ -8,8 +8,9 @@ import time
 from collections.abc import Sequence
 
 from netra.errors import NetraError
-from netra.progress.line import Command, Line
+from netra.progress.line import Line
 from netra.progress.publish import commands, traced
+from netra.progress.resp import Command
 from netra.settings import Settings
 from netra.store import redis
 from netra.store.queue import FactMessage, Queue

@@ -19,8 +19,8 @@ from uuid import UUID
 from netra.engine.claim import Claim
 from netra.errors import LeaseLost, StoreUnavailable, Unstorable
 from netra.memory import give_back
-from netra.progress.line import Command
 from netra.progress.outbox import Outbox
+from netra.progress.resp import Command
 from netra.settings import Settings
 from netra.store import postgres
 from netra.store.queue import Done, Following, Queue

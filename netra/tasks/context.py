@@ -11,8 +11,8 @@ import msgspec
 from netra.agents.seeding import seed_of
 from netra.engine.claim import Claim
 from netra.errors import NetraError, StoreUnavailable
-from netra.progress.line import Command
 from netra.progress.publish import tick
+from netra.progress.resp import Command
 from netra.settings import Settings
 from netra.store.queue import Queue
 from netra.tasks import device
