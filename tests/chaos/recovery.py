@@ -81,11 +81,11 @@ class Recovery:
     def _await(self, pg: postgres.Connection, hits: list[Victim], at: float, parent: bool) -> None:
         until = time.monotonic() + _AWAIT_S
         left = list(hits)
-        #: By PostgreSQL's clock, whenever it was looked: processes of the pool that were free.
-        free: list[tuple[float, int]] = []
+        #: What was seen of the pool, by PostgreSQL's clock.
+        seen: list[tuple[float, str]] = []
         while left and time.monotonic() < until:
             time.sleep(0.2)
-            free.append(_free(pg, hits[0].pool))
+            seen.append(_look(pg, hits[0].pool))
             for victim in list(left):
                 if started := _next_start(pg, victim):
                     left.remove(victim)
@@ -93,11 +93,11 @@ class Recovery:
                         self.after[parent].append(round(started - at, 2))
                     if started - at > self.settings.queue.lease_s + 2:
                         steps = _steps(pg, victim, at)
-                        since = at + steps.get("stage.admitted", 0.0)
-                        most = max((n for when, n in free if since <= when <= started), default=0)
+                        since = at + steps.get("stage.retried", 0.0) - 0.5
+                        looks = [(round(when - at, 1), what) for when, what in seen if when > since]
                         print(
-                            f"late, s after the kill: {steps}; processes that were free between"
-                            f" admission and start: {most} at most",
+                            f"late, s after the kill: {steps}; idle processes by worker / admitted"
+                            f" stages: {looks}",
                             flush=True,
                         )
         if left:
@@ -137,17 +137,20 @@ def _waiting(pg: postgres.Connection, pool: str) -> int:
     )
 
 
-def _free(pg: postgres.Connection, pool: str) -> tuple[float, int]:
-    """Now, and how many processes of living workers run nothing."""
+def _look(pg: postgres.Connection, pool: str) -> tuple[float, str]:
+    """Now, and `idle+idle/waiting`: processes that run nothing, by living worker from the one that
+    began first, and stages that are admitted."""
     row = pg.execute(
-        "SELECT extract(epoch FROM clock_timestamp())::float8 AS at, coalesce(sum(w.concurrency -"
-        " (SELECT count(*) FROM stages s WHERE s.worker_id = w.id AND s.state = 'running')), 0)"
-        "::int AS free FROM workers w"
-        " WHERE w.pool = %s AND w.heartbeat_at > clock_timestamp() - interval '2 s'",
-        [pool],
+        "SELECT extract(epoch FROM clock_timestamp())::float8 AS at, (SELECT count(*) FROM stages"
+        " WHERE pool = %(pool)s AND state = 'admitted') AS waiting, coalesce((SELECT"
+        " string_agg((w.concurrency - (SELECT count(*) FROM stages s WHERE s.worker_id = w.id"
+        " AND s.state = 'running'))::text, '+' ORDER BY w.started_at) FROM workers w"
+        " WHERE w.pool = %(pool)s AND w.heartbeat_at > clock_timestamp() - interval '2 s'), 'none')"
+        " AS idle",
+        {"pool": pool},
     ).fetchone()
     assert row is not None
-    return row["at"], row["free"]
+    return row["at"], f"{row['idle']}/{row['waiting']}"
 
 
 def _now(pg: postgres.Connection) -> float:
