@@ -39,7 +39,7 @@ def configured(settings: Settings) -> Celery:
         broker_connection_retry_on_startup=True,
         broker_connection_max_retries=None,
         broker_transport_options={
-            "socket_timeout": 5,
+            "socket_timeout": 2,
             "socket_connect_timeout": 2,
             "health_check_interval": 10,
         },
