@@ -44,7 +44,11 @@ def add(tenant: str, home: str | None, as_json: bool) -> None:
 @tenant.command("set")
 @click.argument("tenant")
 @click.option("--weight", type=float, help="Its share of a contended pool, relative to others.")
-@click.option("--max-running", type=click.IntRange(0), help="Stages at once at most, in all pools.")
+@click.option(
+    "--max-running",
+    type=click.IntRange(0),
+    help="Stages at once at most, in all pools; what runs above it goes on.",
+)
 @click.option("--unlimited", is_flag=True, help="Takes the limit away.")
 @home_option
 @json_option

@@ -77,11 +77,19 @@ def set_weight(pg: Connection, tenant_id: str, weight: float) -> None:
 
 
 def set_limit(pg: Connection, tenant_id: str, max_running: int | None) -> None:
-    """As `set_weight`; what runs above a lowered limit goes on."""
+    """From now on: what runs above a lowered limit goes on, and nothing begins above it.
+
+    Raises:
+        InvalidInput: the limit is negative.
+        NotFound: there is no such tenant.
+    """
     if max_running is not None and max_running < 0:
         problem = Problem(where="max_running", problem="negative", got=str(max_running))
         raise InvalidInput("a limit must not be negative", [problem])
-    _change(pg, "UPDATE tenants SET max_running = %s WHERE id = %s", max_running, tenant_id)
+    with unavailable(), pg.transaction():
+        row = pg.execute("SELECT netra_limit(%s, %s) AS known", [tenant_id, max_running]).fetchone()
+    if row is None or not row["known"]:
+        raise NotFound(f"there is no tenant {tenant_id}")
 
 
 def _change(pg: Connection, statement: str, value: object, tenant_id: str) -> None:

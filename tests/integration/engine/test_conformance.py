@@ -15,6 +15,7 @@ import pytest
 from netra.errors import LeaseLost
 from netra.ids import new_id
 from netra.store.queue import Done
+from netra.store.tenant import set_limit
 from tests.integration.bench import Bench
 from tests.unit.engine.queue_model import Model, Stage, State, broken
 
@@ -73,6 +74,9 @@ class Twin:
                 assert self.bench.stop(self.job) is not None
             case "retry":
                 assert self.bench.retry(self.job) is not None
+            case "withdraw":
+                set_limit(self.sql, "default", 0)
+                set_limit(self.sql, "default", None)
             case _:
                 raise AssertionError(name)
 

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import heapq
 from collections import Counter
+from collections.abc import Mapping
 
 import pytest
 
 from netra.engine.claim import Claim
+from netra.errors import NotFound
 from netra.store import postgres
 from netra.store.queue import Queue
+from netra.store.tenant import set_limit
 from tests.integration.bench import Bench
 
 
@@ -33,6 +37,36 @@ def serve(bench: Bench, n: int) -> list[str]:
         tenants.append(claim.tenant_id)
         bench.complete(claim)
     return tenants
+
+
+def run(bench: Bench, slots: int, n: int, lasts: Mapping[str, float] | None = None) -> list[str]:
+    """The tenants of the first `n` stages that as many slots begin, in a time that is made up.
+
+    Args:
+        lasts: how long a tenant's stages run; 1 unless it is given.
+    """
+    bench.slots(slots)
+    running: list[tuple[float, int, Claim]] = []
+    began: list[str] = []
+    now = 0.0
+    while len(began) < n:
+        bench.admit(ahead=8)
+        while len(running) < slots and (claims := bench.claims()):
+            (claim,) = claims
+            end = now + (lasts or {}).get(claim.tenant_id, 1.0)
+            heapq.heappush(running, (end, len(began), claim))
+            began.append(claim.tenant_id)
+        now, _, claim = heapq.heappop(running)
+        bench.complete(claim)
+    for _, _, claim in running:
+        bench.complete(claim)
+    return began
+
+
+def queue_up(bench: Bench, **stages: int) -> None:
+    for tenant, n in stages.items():
+        for _ in range(n):
+            bench.submit({"name": "a"}, tenant=tenant)
 
 
 def admitted(bench: Bench) -> Counter[str]:
@@ -116,6 +150,67 @@ def test_turns_at_one_slot_are_by_weight(bench: Bench) -> None:
     served = Counter(serve(bench, 16))
     assert served["big"] + served["small"] == 16
     assert 11 <= served["big"] <= 13
+
+
+@pytest.mark.parametrize("slots", [1, 2, 3, 5])
+def test_slots_are_shared_by_weight_however_few_they_are(bench: Bench, slots: int) -> None:
+    bench.queue.connection.execute("UPDATE tenants SET weight = 3 WHERE id = 'big'")
+    queue_up(bench, small=40, big=60)
+    served = Counter(run(bench, slots, 40))
+    assert abs(served["big"] - 30) <= 2
+
+
+def test_who_runs_long_stages_leaves_the_others_their_slots(bench: Bench) -> None:
+    queue_up(bench, small=20, big=60)
+    began = run(bench, 2, 60, {"small": 25.0})
+    # A slot is the big tenant's all the time, and a stage of the small one runs beside it.
+    assert 2 <= began.count("small") <= 4
+    assert "small" in began[:2]
+
+
+def test_what_was_cancelled_does_not_count_as_served(bench: Bench) -> None:
+    jobs = [bench.submit({"name": "a"}, tenant="small") for _ in range(30)]
+    bench.slots(1)
+    bench.admit(ahead=20)
+    queue_up(bench, big=30)
+    bench.admit(ahead=20)
+    for job in jobs:
+        bench.stop(job)
+    queue_up(bench, small=5)
+    assert run(bench, 1, 12).count("small") >= 4
+
+
+def test_a_lowered_limit_holds_for_what_has_not_begun(bench: Bench) -> None:
+    pg = bench.queue.connection
+    queue_up(bench, big=12)
+    bench.slots(2)
+    bench.admit(ahead=4)
+    running = [claim_next(bench) for _ in range(2)]
+    set_limit(pg, "big", 3)
+    assert admitted(bench) == {"big": 1}
+    set_limit(pg, "big", 1)
+    assert admitted(bench) == {}
+    bench.admit(ahead=4)
+    assert bench.claims() == []
+    bench.complete(running[0])
+    bench.admit(ahead=4)
+    assert bench.claims() == []
+    bench.complete(running[1])
+    bench.admit(ahead=4)
+    assert len(bench.claims()) == 1
+    assert bench.claims() == []
+    with pytest.raises(NotFound):
+        set_limit(pg, "nobody", 1)
+
+
+def test_what_a_limit_withdrew_does_not_count_as_served(bench: Bench) -> None:
+    queue_up(bench, small=30)
+    bench.slots(1)
+    bench.admit(ahead=20)
+    set_limit(bench.queue.connection, "small", 0)
+    set_limit(bench.queue.connection, "small", None)
+    queue_up(bench, big=30)
+    assert 5 <= run(bench, 1, 12).count("small") <= 7
 
 
 def test_who_comes_back_after_a_pause_has_no_credit(bench: Bench) -> None:

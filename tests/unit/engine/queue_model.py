@@ -46,8 +46,8 @@ class State(NamedTuple):
     unsent: tuple[tuple[tuple[int, int], ...], ...] = ((), ())
     #: Messages that were sent.
     sent: frozenset[tuple[int, int]] = frozenset()
-    #: How often something that nothing else bounds may still happen: hand-backs, repeated
-    #: admissions, lost answers, deaths of schedulers.
+    #: How often something that nothing else bounds may still happen: hand-backs, admissions that
+    #: are repeated or withdrawn, lost answers, deaths of schedulers.
     spare: tuple[int, int, int, int] = (1, 1, 1, 1)
 
 
@@ -255,6 +255,14 @@ class Model:
             yield "stop", self._settle(s._replace(stages=tuple(stages), left=left, stopping=True))
         if s.job in ("failed", "cancelled") and s.epoch < self.epochs:
             yield "retry", self._retry(s)
+        if s.spare[1] and any(stage.state == "admitted" for stage in s.stages):
+            # A tenant's limit is lowered: what has not begun waits again.
+            stages = tuple(
+                stage._replace(state="ready") if stage.state == "admitted" else stage
+                for stage in s.stages
+            )
+            less = _put(s.spare, 1, s.spare[1] - 1)
+            yield "withdraw", s._replace(stages=stages, spare=less)
 
     def _retry(self, s: State) -> State:
         stages: list[Stage] = []

@@ -74,5 +74,5 @@ def test_a_refusal_among_answers_is_one_of_them() -> None:
 
 @pytest.mark.parametrize("read", [b"HTTP/1.1 400 Bad Request\r\n", b"*x\r\n", b"$x\r\n"])
 def test_what_is_no_answer_is_refused(read: bytes) -> None:
-    with pytest.raises(ResponseError, match="no RESP2|no answer of RESP2"):
+    with pytest.raises(ResponseError, match=r"no RESP2|no answer of RESP2"):
         Replies().feed(read)
