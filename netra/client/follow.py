@@ -164,6 +164,7 @@ class Following:
                     raise Unreachable(
                         f"job {self.job_id} can no longer be followed: {failed.reason}"
                     )
+                self.retry.tell(failed.reason)
                 yield Pause(pause)
         return False
 
@@ -175,10 +176,13 @@ class Following:
         It was if it brought something new, or held after it was confirmed. One that is dropped at
         once was not, or a server that does only that would be tried for ever, and without pause.
         """
-        began = self.now() if confirmed else None
+        began: float | None = None
         new = False
         failed: Lost | Barred | None = None
         while failed is None and not self.finished:
+            if confirmed and began is None:
+                began = self.now()
+                self.retry.tell(None)
             message = yield Receive(self._patience_s())
             if isinstance(message, Lost | Barred):
                 failed = message
@@ -188,8 +192,7 @@ class Following:
                 except StoreUnavailable as e:
                     failed = Lost(e.detail)
                     break
-                if began is None:
-                    began = self.now()
+                confirmed = True
                 if event is not None and self._is_new(event):
                     new = True
                     yield event

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Callable
 from typing import Any
 
 import httpx
@@ -94,12 +95,17 @@ class Network:
         return httpx.Response(200, json=self.job)
 
 
-def follow(network: Network, after: Position | None = None, **options: Any) -> list[Event]:
+def follow(
+    network: Network,
+    after: Position | None = None,
+    told: Callable[[str | None], None] | None = None,
+    **options: Any,
+) -> list[Event]:
     reads = JobReads(
         job=get("/jobs/j", as_json(Job)),
         facts=lambda at: get("/facts", as_json(Page[Fact]), epoch=at.epoch, after_seq=at.seq),
     )
-    retry = Retry(first_s=1, longest_s=1, patience_s=5)
+    retry = Retry(first_s=1, longest_s=1, patience_s=5, told=told)
     following = Following("j", reads, retry, after=after, now=lambda: network.clock, **options)
     events: list[Event] = []
     outcome: Any = None
@@ -185,6 +191,16 @@ def test_patience_begins_anew_after_each_quiet_connection(
     assert len(numbers(follow(network, ways=[way]))) == 5
     with pytest.raises(Unreachable, match="refused"):
         follow(Network(quiet, *outage, *outage), ways=[way])
+
+
+def test_who_watches_is_told_of_an_outage_and_of_its_end() -> None:
+    told: list[str | None] = []
+    network = Network(
+        [PONG, Lost("reset")], Lost("refused"), [PONG, PONG, *(fact(n) for n in range(1, 6))]
+    )
+    follow(network, told=told.append)
+    # The first answer is that of the request before.
+    assert told == [None, None, "reset", "refused", None]
 
 
 def test_a_socket_on_which_nothing_was_confirmed_is_part_of_the_outage() -> None:
