@@ -16,6 +16,7 @@ from rich.text import Text
 from netra.cli import output, progress
 from netra.cli.connection import with_api
 from netra.cli.output import count, emit, json_option, print_json, when
+from netra.cli.watching import Watched, patiently
 from netra.client import Netra, bulk, manifest
 from netra.client.batch import CHUNK
 from netra.client.bulk import Outcome
@@ -136,7 +137,8 @@ def export(batch: str, out: Path | None, netra: Netra) -> None:
 
 
 def _follow(netra: Netra, batch_id: str, as_json: bool) -> None:
-    found = _follow_json(netra, batch_id) if as_json else _follow_bar(netra, batch_id)
+    with patiently(netra, Watched("batch", batch_id)):
+        found = _follow_json(netra, batch_id) if as_json else _follow_bar(netra, batch_id)
     if found.states.get("succeeded", 0) < found.total:
         sys.exit(1)
 

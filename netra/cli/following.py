@@ -11,15 +11,17 @@ from rich.text import Text
 from netra.cli import output
 from netra.cli.job_view import JobView, failures
 from netra.cli.output import between, duration, print_json
+from netra.cli.watching import Watched, patiently
 from netra.client import Netra, Position
 from netra.client.follow import Event
 from netra.schemas.job import Job
 from netra.schemas.progress import Fact
 
 
-def follow(netra: Netra, job_id: str, *, as_json: bool, after: Position | None = None) -> Job:
+def follow(netra: Netra, job_id: str, *, as_json: bool, watched: Watched | None = None) -> Job:
     """Shows the job's facts and ticks until it has ended, and returns it as it ended."""
-    events = netra.jobs.follow(job_id, after=after)
+    watched = watched or Watched("job", job_id)
+    events = watched.noting(netra.jobs.follow(job_id, after=watched.after))
     if as_json:
         for event in events:
             print_json(event)
@@ -36,13 +38,14 @@ def follow(netra: Netra, job_id: str, *, as_json: bool, after: Position | None =
 def follow_and_exit(
     netra: Netra, job_id: str, *, as_json: bool, after: Position | None = None
 ) -> None:
-    """As `follow`, for a command that ends with it: the exit code is 0 if the job succeeded."""
-    try:
-        job = follow(netra, job_id, as_json=as_json, after=after)
-    except KeyboardInterrupt:
-        said = f"the job goes on; follow it again: netra job follow {job_id}"
-        output.stderr().print(said, style="dim")
-        raise
+    """As `follow`, for a command that ends with it: the exit code is 0 if the job succeeded.
+
+    Raises:
+        OutcomeUnknown: the API went away for too long.
+    """
+    watched = Watched("job", job_id, after)
+    with patiently(netra, watched):
+        job = follow(netra, job_id, as_json=as_json, watched=watched)
     if job.state != "succeeded":
         sys.exit(1)
 

@@ -107,7 +107,8 @@ def main() -> None:
     Commands that talk to the API find it by --url and --api-key, else by NETRA_API_URL and
     NETRA_API_KEY, else they use the one-machine stack that runs here.
 
-    Exit codes: 0 done; 1 failed; 2 the input was wrong; 130 interrupted.
+    Exit codes: 0 done; 1 failed; 2 the input was wrong; 4 what was followed goes on, but the API
+    did not come back in time; 130 interrupted.
     """
 
 

@@ -27,6 +27,14 @@ from netra.schemas.problem import TYPE_PREFIX
 
 T = TypeVar("T")
 
+
+class OutcomeUnknown(NetraError):
+    """What was followed goes on, and how it ends is not known."""
+
+    status = 503
+    slug = "outcome-unknown"
+
+
 #: Errors that the caller mends by asking for something else; all others are failures.
 _WRONG_INPUT = (InvalidInput, NotFound, SettingsError, TooLarge, Unauthorized)
 
@@ -92,7 +100,6 @@ def emit(value: T, as_json: bool, render: Callable[[T], Any]) -> None:
 
 def fail(error: NetraError, *, as_json: bool) -> int:
     """Prints an error where it is looked for; the exit code."""
-    wrong_input = isinstance(error, _WRONG_INPUT)
     if as_json:
         print_json(
             {
@@ -106,7 +113,9 @@ def fail(error: NetraError, *, as_json: bool) -> int:
     message = Text("error: ", style="bold red")
     message.append(str(error), style="default not bold")
     stderr().print(message, soft_wrap=True)
-    return 2 if wrong_input else 1
+    if isinstance(error, OutcomeUnknown):
+        return 4
+    return 2 if isinstance(error, _WRONG_INPUT) else 1
 
 
 def table(*columns: str, right: tuple[str, ...] = ()) -> Table:

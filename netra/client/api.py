@@ -59,6 +59,15 @@ class Netra:
         self.supply = SupplyRows(transport)
         self.dead_letters = DeadLetters(transport)
 
+    @property
+    def retry(self) -> Retry:
+        """How patient it is. May be changed: for calls and followers that begin later."""
+        return self._transport.retry
+
+    @retry.setter
+    def retry(self, retry: Retry) -> None:
+        self._transport.retry = retry
+
     def close(self) -> None:
         self._transport.close()
 
@@ -94,6 +103,15 @@ class AsyncNetra:
         self.pipelines = AsyncPipelines(transport)
         self.supply = AsyncSupplyRows(transport)
         self.dead_letters = AsyncDeadLetters(transport)
+
+    @property
+    def retry(self) -> Retry:
+        """As `Netra.retry`."""
+        return self._transport.retry
+
+    @retry.setter
+    def retry(self, retry: Retry) -> None:
+        self._transport.retry = retry
 
     async def close(self) -> None:
         await self._transport.close()

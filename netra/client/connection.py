@@ -12,7 +12,7 @@ from websockets.exceptions import InvalidHandshake, InvalidStatus, WebSocketExce
 from netra.client.follow import Barred, Lost, Open, Position
 from netra.client.problems import error_of
 from netra.client.request import PREFIX
-from netra.schemas.socket import Subscribe
+from netra.schemas.socket import Ping, Subscribe
 
 #: Seconds without a byte after which a stream counts as dead; servers send comments more often.
 STREAM_SILENCE_S = 45.0
@@ -47,6 +47,11 @@ def subscription(step: Open) -> str:
         job_id=step.job_id, epoch=step.position.epoch or None, after_seq=step.position.seq
     )
     return msgspec.json.encode(message).decode()
+
+
+def ping() -> str:
+    """The message whose answer says that the subscription before it was taken in."""
+    return msgspec.json.encode(Ping()).decode()
 
 
 def stream_path(step: Open) -> str:

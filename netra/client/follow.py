@@ -31,6 +31,8 @@ TERMINAL = ("job.succeeded", "job.failed", "job.cancelled")
 WAYS: tuple[Way, ...] = ("socket", "stream", "poll")
 #: A silent connection is left to the transports' own pings; this bounds the wait for a deadline.
 _SILENCE_S = 30.0
+#: A connection that was confirmed and held for this long ends an outage, even if all was quiet.
+_HELD_S = 1.0
 _POLL_S = 0.5
 
 
@@ -54,7 +56,11 @@ class Position:
 
 @dataclass(frozen=True)
 class Open:
-    """Step: connect and ask for what comes after `position`. Answer: None, or what failed."""
+    """Step: connect and ask for what comes after `position`. Answer: None, or what failed.
+
+    A stream that opened has joined the job. On a socket the server's next message says so: a
+    ping goes after the subscription, for the jobs that have nothing to say.
+    """
 
     way: Way
     job_id: str
@@ -146,8 +152,8 @@ class Following:
         while not self.finished:
             failed = yield Open(way, self.job_id, self.position)
             if failed is None:
-                failed, heard = yield from self._hear()
-                if heard:
+                failed, good = yield from self._hear(confirmed=way == "stream")
+                if good:
                     patient_until = self.now() + self.retry.patience_s
                     pauses = self.retry.pauses()
             if isinstance(failed, Barred):
@@ -158,26 +164,40 @@ class Following:
                     raise Unreachable(
                         f"job {self.job_id} can no longer be followed: {failed.reason}"
                     )
+                self.retry.tell(failed.reason)
                 yield Pause(pause)
         return False
 
-    def _hear(self) -> Generator[Step | Event, Any, tuple[Lost | Barred | None, bool]]:
-        """Takes messages from an open connection; what ended it, and whether there were any."""
-        heard = False
-        while not self.finished:
+    def _hear(
+        self, *, confirmed: bool
+    ) -> Generator[Step | Event, Any, tuple[Lost | Barred | None, bool]]:
+        """Takes messages from an open connection; what ended it, and whether it was a good one.
+
+        It was if it brought something new, or held after it was confirmed. One that is dropped at
+        once was not, or a server that does only that would be tried for ever, and without pause.
+        """
+        began: float | None = None
+        new = False
+        failed: Lost | Barred | None = None
+        while failed is None and not self.finished:
+            if confirmed and began is None:
+                began = self.now()
+                self.retry.tell(None)
             message = yield Receive(self._patience_s())
             if isinstance(message, Lost | Barred):
-                return message, heard
-            if message is None:
-                continue
-            heard = True
-            try:
-                event = read(message)
-            except StoreUnavailable as e:
-                return Lost(e.detail), heard
-            if event is not None and self._is_new(event):
-                yield event
-        return None, heard
+                failed = message
+            elif message is not None:
+                try:
+                    event = read(message)
+                except StoreUnavailable as e:
+                    failed = Lost(e.detail)
+                    break
+                confirmed = True
+                if event is not None and self._is_new(event):
+                    new = True
+                    yield event
+        held = began is not None and self.now() - began >= _HELD_S
+        return failed, new or held
 
     def _poll(self) -> Generator[Step | Event, Any, None]:
         request = self.reads.facts(self.position)

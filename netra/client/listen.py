@@ -62,6 +62,7 @@ class _Listener:
             socket = connect(url, **connection.socket_options(self.transport.headers))
             self.socket = self.open.enter_context(socket)
             self.socket.send(connection.subscription(step))
+            self.socket.send(connection.ping())
         except Exception as e:
             return connection.judge_socket(e)
         return None

@@ -65,6 +65,7 @@ class _Listener:
             socket = connect(url, **connection.socket_options(self.transport.headers))
             self.socket = await self.open.enter_async_context(socket)
             await self.socket.send(connection.subscription(step))
+            await self.socket.send(connection.ping())
         except Exception as e:
             return connection.judge_socket(e)
         return None

@@ -35,7 +35,10 @@ _BY_STATUS: dict[int, type[NetraError]] = {
     409: errors.Conflict,
     413: errors.TooLarge,
     422: errors.InvalidInput,
+    # What a proxy says while there is no API behind it.
+    502: Unreachable,
     503: errors.StoreUnavailable,
+    504: Unreachable,
 }
 
 

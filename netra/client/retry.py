@@ -32,6 +32,12 @@ class Retry:
     longest_s: float = 2.0
     #: No attempt begins later than this after the first one, seconds; 0 tries once.
     patience_s: float = 20.0
+    #: Told before each pause what went wrong, and None whenever there is an answer.
+    told: Callable[[str | None], None] | None = None
+
+    def tell(self, problem: str | None) -> None:
+        if self.told is not None:
+            self.told(problem)
 
     def pauses(self) -> Iterator[float]:
         """Endless pauses, seconds: a random half is taken off so that clients do not march."""
@@ -76,6 +82,7 @@ def exchange(
         asked = 0.0
         if isinstance(outcome, httpx.Response):
             if outcome.is_success or outcome.status_code in request.accept:
+                retry.tell(None)
                 return request.read(outcome)
             again = outcome.status_code in _NOT_NOW and request.repeatable
             failure: Exception = error_of(outcome)
@@ -87,6 +94,7 @@ def exchange(
         wait = max(pause, asked)
         if not again or now() + wait > end:
             raise failure
+        retry.tell(str(failure))
         yield Pause(wait)
     raise AssertionError("pauses are endless")
 

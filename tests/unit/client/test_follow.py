@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Callable
 from typing import Any
 
 import httpx
@@ -19,6 +20,7 @@ from netra.client.follow import (
     Open,
     Position,
     Receive,
+    Way,
     read,
 )
 from netra.client.problems import Unreachable
@@ -50,6 +52,7 @@ def fact(seq: int, epoch: int = 1, kind: str | None = None) -> dict[str, Any]:
     }
 
 
+PONG = {"type": "pong"}
 TICK = {"type": "tick", "job_id": "j", "stage": "a", "fraction": 0.5, "message": "half"}
 
 
@@ -92,12 +95,17 @@ class Network:
         return httpx.Response(200, json=self.job)
 
 
-def follow(network: Network, after: Position | None = None, **options: Any) -> list[Event]:
+def follow(
+    network: Network,
+    after: Position | None = None,
+    told: Callable[[str | None], None] | None = None,
+    **options: Any,
+) -> list[Event]:
     reads = JobReads(
         job=get("/jobs/j", as_json(Job)),
         facts=lambda at: get("/facts", as_json(Page[Fact]), epoch=at.epoch, after_seq=at.seq),
     )
-    retry = Retry(first_s=1, longest_s=1, patience_s=5)
+    retry = Retry(first_s=1, longest_s=1, patience_s=5, told=told)
     following = Following("j", reads, retry, after=after, now=lambda: network.clock, **options)
     events: list[Event] = []
     outcome: Any = None
@@ -171,6 +179,46 @@ def test_patience_ends_only_when_nothing_is_heard() -> None:
     assert len(numbers(follow(network))) == 5
     with pytest.raises(Unreachable, match="refused"):
         follow(Network(*outage, *outage, *outage))
+
+
+@pytest.mark.parametrize(("way", "confirmation"), [("socket", [PONG]), ("stream", [])])
+def test_patience_begins_anew_after_each_quiet_connection(
+    way: Way, confirmation: list[Message]
+) -> None:
+    outage: list[Any] = [Lost("refused")] * 3
+    quiet: list[Message] = [*confirmation, None, Lost("reset")]
+    network = Network(quiet, *outage, quiet, *outage, quiet, [fact(n) for n in range(1, 6)])
+    assert len(numbers(follow(network, ways=[way]))) == 5
+    with pytest.raises(Unreachable, match="refused"):
+        follow(Network(quiet, *outage, *outage), ways=[way])
+
+
+def test_who_watches_is_told_of_an_outage_and_of_its_end() -> None:
+    told: list[str | None] = []
+    network = Network(
+        [PONG, Lost("reset")], Lost("refused"), [PONG, PONG, *(fact(n) for n in range(1, 6))]
+    )
+    follow(network, told=told.append)
+    # The first answer is that of the request before.
+    assert told == [None, None, "reset", "refused", None]
+
+
+def test_a_socket_on_which_nothing_was_confirmed_is_part_of_the_outage() -> None:
+    hung: list[Any] = [[None, Lost("no answer")]] * 3
+    with pytest.raises(Unreachable, match="no answer"):
+        follow(Network(*hung))
+
+
+@pytest.mark.parametrize("way", ["socket", "stream"])
+@pytest.mark.parametrize("dropped", [[PONG, Lost("reset")], [fact(1), Lost("reset")]])
+def test_a_server_that_drops_every_connection_at_once_is_not_tried_for_ever(
+    way: Way, dropped: list[Message]
+) -> None:
+    network = Network(*[dropped] * 20)
+    with pytest.raises(Unreachable, match="reset"):
+        follow(network, after=Position(1, 1), ways=[way])
+    # Pauses are of half a second to one.
+    assert 5 <= len(network.opened) <= 11
 
 
 def test_the_caller_need_not_wait_forever() -> None:

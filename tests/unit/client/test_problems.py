@@ -3,7 +3,7 @@ from __future__ import annotations
 import httpx
 import pytest
 
-from netra.client.problems import error_named, error_of
+from netra.client.problems import Unreachable, error_named, error_of
 from netra.errors import (
     Conflict,
     InsufficientData,
@@ -34,7 +34,15 @@ def test_a_problem_becomes_the_exception_it_was() -> None:
 
 @pytest.mark.parametrize(
     ("status", "kind"),
-    [(404, NotFound), (409, Conflict), (413, TooLarge), (503, StoreUnavailable), (500, NetraError)],
+    [
+        (404, NotFound),
+        (409, Conflict),
+        (413, TooLarge),
+        (500, NetraError),
+        (502, Unreachable),
+        (503, StoreUnavailable),
+        (504, Unreachable),
+    ],
 )
 def test_an_answer_without_a_problem_goes_by_its_status(
     status: int, kind: type[NetraError]

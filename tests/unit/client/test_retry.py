@@ -50,6 +50,17 @@ def test_a_store_that_is_away_is_waited_for() -> None:
     assert 0.05 <= pauses[0] <= 0.1 <= pauses[1] <= 0.2
 
 
+def test_who_watches_is_told_of_an_outage_and_of_its_end() -> None:
+    told: list[str | None] = []
+    outcomes = [httpx.ConnectError("refused"), answer(502), answer(200)]
+    run(AGAIN, outcomes, Retry(told=told.append))
+    assert told == [
+        "the API does not answer: refused",
+        "GET http://api.test/x was answered with 502 Bad Gateway",
+        None,
+    ]
+
+
 def test_what_must_not_be_repeated_is_not() -> None:
     with pytest.raises(StoreUnavailable):
         run(ONCE, [answer(503)])
