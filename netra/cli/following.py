@@ -26,7 +26,7 @@ def follow(netra: Netra, job_id: str, *, as_json: bool, watched: Watched | None 
         for event in events:
             print_json(event)
         return netra.jobs.get(job_id)
-    if output.stdout().is_terminal:
+    if _is_live(as_json):
         _live(JobView(netra.jobs.get(job_id)), events)
     else:
         _lines(events)
@@ -44,10 +44,15 @@ def follow_and_exit(
         OutcomeUnknown: the API went away for too long.
     """
     watched = Watched("job", job_id, after)
-    with patiently(netra, watched):
+    with patiently(netra, watched, output.stdout() if _is_live(as_json) else None):
         job = follow(netra, job_id, as_json=as_json, watched=watched)
     if job.state != "succeeded":
         sys.exit(1)
+
+
+def _is_live(as_json: bool) -> bool:
+    """Whether a table is redrawn in place, on standard output."""
+    return output.stdout().is_terminal and not as_json
 
 
 def _live(view: JobView, events: Iterator[Event]) -> None:

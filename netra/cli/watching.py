@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Literal
 
+from rich.console import Console
 from rich.text import Text
 
 from netra.cli import output
@@ -45,14 +46,17 @@ class Watched:
 
 
 @contextmanager
-def patiently(netra: Netra, watched: Watched) -> Iterator[None]:
+def patiently(netra: Netra, watched: Watched, console: Console | None = None) -> Iterator[None]:
     """Has `netra` wait for an API that restarts, and say so on standard error.
+
+    A display that is redrawn in place needs what is said on its own `console`, which puts lines
+    above it; any other would write into it.
 
     Raises:
         OutcomeUnknown: it did not come back in time.
     """
     usual = netra.retry
-    netra.retry = replace(usual, patience_s=_PATIENCE_S, told=_Notice())
+    netra.retry = replace(usual, patience_s=_PATIENCE_S, told=_Notice(console or output.stderr()))
     try:
         yield
     except (Unreachable, StoreUnavailable) as e:
@@ -62,7 +66,7 @@ def patiently(netra: Netra, watched: Watched) -> Iterator[None]:
             f"{watched.again}"
         ) from e
     except KeyboardInterrupt:
-        _say(f"the {watched.noun} goes on; follow it again: {watched.again}")
+        _say(f"the {watched.noun} goes on; follow it again: {watched.again}", output.stderr())
         raise
     finally:
         netra.retry = usual
@@ -71,18 +75,20 @@ def patiently(netra: Netra, watched: Watched) -> Iterator[None]:
 class _Notice:
     """Says once that the connection is lost, and once that it is back."""
 
-    def __init__(self) -> None:
+    def __init__(self, console: Console) -> None:
+        self._console = console
         self._lost = False
 
     def __call__(self, problem: str | None) -> None:
         lost = problem is not None
         if lost and not self._lost:
-            _say(f"connection lost ({problem}); trying again for up to {_PATIENCE_S:g} s")
+            said = f"connection lost ({problem}); trying again for up to {_PATIENCE_S:g} s"
+            _say(said, self._console)
         elif self._lost and not lost:
-            _say("connected again")
+            _say("connected again", self._console)
         self._lost = lost
 
 
-def _say(line: str) -> None:
+def _say(line: str, console: Console) -> None:
     # As text: what stands in brackets is not markup.
-    output.stderr().print(Text(line, style="dim"), soft_wrap=True)
+    console.print(Text(line, style="dim"), soft_wrap=True)

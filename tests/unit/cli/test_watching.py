@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import io
 import json
 from functools import partial
 
 import httpx
 import pytest
+from rich.console import Console
 
-from netra.cli import watching
+from netra.cli import output, watching
 from netra.client import job
 from netra.client.follow import Following
 from tests.unit.cli.conftest import Run
@@ -72,6 +74,20 @@ def test_a_job_is_followed_through_a_restart_which_is_said(
     assert lost.startswith("connection lost (http://api.test does not answer: [Errno 111]")
     assert lost.endswith("trying again for up to 60 s")
     assert back == "connected again"
+
+
+def test_beside_a_live_table_it_is_said_on_the_tables_own_console(
+    run: Run, api: MemoryApi, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    away(api, monkeypatch, Away(3))
+    console = Console(file=io.StringIO(), force_terminal=True, width=200)
+    monkeypatch.setattr(output, "stdout", lambda: console)
+    result = run(["job", "follow", "j"])
+    assert result.exit_code == 0
+    shown = console.file.getvalue()  # type: ignore[attr-defined]
+    assert "connection lost" in shown
+    assert "connected again" in shown
+    assert result.stderr == ""
 
 
 @pytest.mark.usefixtures("impatient")
