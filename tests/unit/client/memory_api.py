@@ -134,6 +134,11 @@ class MemoryApi:
         return httpx.Response(200, json={"items": items[start:end], "next": more})
 
     def _post_batches(self, request: httpx.Request, *path: str) -> httpx.Response:
+        if path:
+            (batch,) = (b for b in self.batches.values() if b["id"] == path[0])
+            for id in batch["jobs"]:
+                self.jobs[id]["state"] = "cancelled"
+            return httpx.Response(202, json=self._batch(batch))
         body = json.loads(request.content)
         for i, job in enumerate(body["jobs"]):
             if job["labels"].get("refuse"):
@@ -151,7 +156,7 @@ class MemoryApi:
         states: dict[str, int] = {}
         for id in batch["jobs"]:
             states[self.jobs[id]["state"]] = states.get(self.jobs[id]["state"], 0) + 1
-        finished = states.get("succeeded", 0) + states.get("failed", 0)
+        finished = sum(states.get(state, 0) for state in ("succeeded", "failed", "cancelled"))
         total = len(batch["jobs"])
         return {
             "id": batch["id"],
