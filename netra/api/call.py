@@ -6,9 +6,10 @@ from typing import Any
 
 import msgspec
 from litestar import Request
+from litestar.exceptions import SerializationException as Undecodable
 
 from netra.api.access import Principal
-from netra.api.text import check_body
+from netra.api.text import check_body, half_surrogate
 from netra.errors import InvalidInput
 from netra.validation import problems_of
 
@@ -30,6 +31,11 @@ class Call(Request[Principal, Any, Any]):
             content = await super().json()
         except UnicodeDecodeError as e:
             raise _not_utf8(raw) from e
+        except Undecodable as e:
+            # The decoder calls such a text truncated, or the pair invalid.
+            if half := half_surrogate(raw):
+                raise InvalidInput(f"the body is not JSON: {half}") from e
+            raise
         check_body(raw, content)
         wanted = self.route_handler.parsed_fn_signature.parameters.get("data")
         if wanted is None:

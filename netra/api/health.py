@@ -14,6 +14,8 @@ from litestar import Response, get
 from netra.api.answer import Answer
 from netra.api.services import Served, Services
 from netra.schemas.health import Health, Readiness, StoreHealth
+from netra.store import redis
+from netra.store.postgres import checkout
 
 #: A store that has not answered by then is down, seconds.
 _PATIENCE_S = 2.0
@@ -27,21 +29,26 @@ async def health() -> Health:
 @get("/health/ready", summary="The stores answer", tags=["health"], opt={"open": True})
 async def ready(services: Served) -> Response[Readiness]:
     """503, naming which, when a store does not."""
-    checks = {
-        "postgres": _checked(lambda: _postgres(services)),
-        "redis": _checked(lambda: services.redis.ping()),
-        "clickhouse": _checked(lambda: _clickhouse(services)),
-    }
-    answers = await asyncio.gather(*checks.values())
-    stores = dict(zip(checks, answers, strict=True))
+    stores = await examined(services)
     well = all(store.ok for store in stores.values())
     body = Readiness(status="ok" if well else "unavailable", stores=stores)
     return Answer(body, status_code=200 if well else 503)
 
 
+async def examined(services: Services) -> dict[str, StoreHealth]:
+    """Whether each store answers now: a pooled connection that died since proves nothing."""
+    checks = {
+        "postgres": _checked(lambda: _postgres(services)),
+        "redis": _checked(lambda: redis.ping(services.redis)),
+        "clickhouse": _checked(lambda: _clickhouse(services)),
+    }
+    answers = await asyncio.gather(*checks.values())
+    return dict(zip(checks, answers, strict=True))
+
+
 async def beside_postgres(services: Services) -> dict[str, bool]:
     """Whether Redis and ClickHouse answer; of those that the settings name."""
-    asked: dict[str, Callable[[], Awaitable[Any]]] = {"redis": lambda: services.redis.ping()}
+    asked: dict[str, Callable[[], Awaitable[Any]]] = {"redis": lambda: redis.ping(services.redis)}
     if services.settings.clickhouse.url:
         asked["clickhouse"] = lambda: _clickhouse(services)
     answers = await asyncio.gather(*map(_checked, asked.values()))
@@ -63,7 +70,7 @@ async def _checked(ask: Callable[[], Awaitable[Any]]) -> StoreHealth:
 
 
 async def _postgres(services: Services) -> None:
-    async with services.pool.connection(timeout=_PATIENCE_S) as connection:
+    async with checkout(services.pool) as connection:
         await connection.execute("SELECT 1")
 
 

@@ -6,6 +6,7 @@ get through the JSON decoder.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -15,6 +16,12 @@ from netra.errors import InvalidInput, Problem
 from netra.validation import ESCAPED_NUL, NUL, nuls, written
 
 _DETAIL = "the request holds a NUL character (U+0000), which cannot be stored"
+#: What a backslash begins in JSON, in order: a whole surrogate pair, half of one, anything else.
+_ESCAPES = re.compile(
+    rb"\\u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}"
+    rb"|(\\u[dD][89a-fA-F][0-9a-fA-F]{2})|\\.",
+    re.DOTALL,
+)
 #: Places told of at most: a person reads them.
 _TOLD = 20
 
@@ -34,6 +41,15 @@ def check_body(raw: bytes, content: Any) -> None:
             (written(steps[:-1] if is_name else steps), text)
             for steps, text, is_name in nuls(content)
         )
+
+
+def half_surrogate(raw: bytes) -> str:
+    """Where a JSON body that the decoder refused writes half a surrogate pair; empty: nowhere."""
+    for escape in _ESCAPES.finditer(raw):
+        if escape[1]:
+            written = escape[1].decode()
+            return f"{written} at byte {escape.start() + 1} is half a surrogate pair, and no text"
+    return ""
 
 
 def check_url(request: Request[Any, Any, Any]) -> None:

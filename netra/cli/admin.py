@@ -5,6 +5,8 @@ It speaks to the stores themselves: no API key may see or change what others hol
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+
 import click
 from rich.console import Group, RenderableType
 from rich.table import Table
@@ -13,7 +15,7 @@ from rich.text import Text
 from netra.cli import output
 from netra.cli.output import count, duration, emit, json_option, when
 from netra.cli.stores_here import database, here, home_option, reachable
-from netra.store import api_key, operating, redis
+from netra.store import api_key, operating, redis, tenant
 from netra.store.api_key import KeyRow
 from netra.store.operating import Sessions, WorkerRow
 
@@ -82,8 +84,12 @@ def reset(
 def queue(home: str | None, as_json: bool) -> None:
     """Show what waits, what runs, and who runs it."""
     with database(home) as pg:
-        stages, workers = operating.stages(pg), operating.workers(pg)
-    emit({"stages": stages, "workers": workers}, as_json, _queue)
+        found = {
+            "stages": operating.stages(pg),
+            "workers": operating.workers(pg),
+            "held_back": tenant.held_back(pg),
+        }
+    emit(found, as_json, _queue)
 
 
 @admin.command()
@@ -184,7 +190,7 @@ def _sessions(rows: list[Sessions]) -> Table:
     return shown
 
 
-def _queue(found: dict[str, list[object]]) -> RenderableType:
+def _queue(found: Mapping[str, Sequence[object]]) -> RenderableType:
     stages = output.table("pool", "state", "stages", "oldest", right=("stages", "oldest"))
     for s in found["stages"]:
         assert isinstance(s, operating.StagesRow)
@@ -197,7 +203,9 @@ def _queue(found: dict[str, list[object]]) -> RenderableType:
         assert isinstance(w, WorkerRow)
         numbers = (str(w.pid), count(w.concurrency), count(w.running))
         workers.add_row(w.pool, w.host, *numbers, duration(w.quiet_s))
-    return Group(stages, Text(""), workers)
+    # One that waits beside free slots would look like a fault of the scheduler's.
+    held_back = [Text(f"\n{limited}", "yellow") for limited in found["held_back"]]
+    return Group(stages, Text(""), workers, *held_back)
 
 
 def _keys(rows: list[KeyRow]) -> Table:

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import sys
 import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from itertools import islice
 from pathlib import Path
+from threading import Event, Thread
 
 import click
 import msgspec
@@ -20,7 +23,7 @@ from netra.cli.watching import Watched, patiently
 from netra.client import Netra, bulk, manifest
 from netra.client.batch import CHUNK
 from netra.client.bulk import Outcome
-from netra.errors import InvalidInput
+from netra.errors import InvalidInput, NetraError
 from netra.schemas.batch import Batch
 
 #: How often a followed batch is asked how far it is, seconds.
@@ -112,7 +115,9 @@ def follow(batch: str, as_json: bool, netra: Netra) -> None:
 @with_api
 def cancel(batch: str, as_json: bool, netra: Netra) -> None:
     """Ask all jobs of BATCH that have not ended to stop."""
-    emit(netra.batches.cancel(batch), as_json, _details)
+    with _watched(netra, batch):
+        stopped = netra.batches.cancel(batch)
+    emit(stopped, as_json, _details)
 
 
 @batch.command()
@@ -171,6 +176,38 @@ def _follow_bar(netra: Netra, batch_id: str) -> Batch:
     return found
 
 
+@contextmanager
+def _watched(netra: Netra, batch_id: str) -> Iterator[None]:
+    """Shows how many of the batch's jobs have ended while a call that stops them is waited for.
+
+    The call itself stays where Ctrl-C reaches it; another thread looks meanwhile.
+    """
+    if not output.stderr().is_terminal:
+        yield
+        return
+    found = netra.batches.get(batch_id)
+    over = Event()
+
+    def look(ended: Callable[[int], None], done: int = 0) -> None:
+        # What a look cannot say, the call that is waited for will.
+        with suppress(NetraError):
+            while True:
+                now = netra.batches.get(batch_id).finished
+                ended(now - done)
+                done = now
+                if over.wait(_LOOK_S):
+                    return
+
+    with progress.counted(f"stopping {found.name}", "jobs ended", found.total) as ended:
+        looking = Thread(target=look, args=(ended,), daemon=True)
+        looking.start()
+        try:
+            yield
+        finally:
+            over.set()
+            looking.join()
+
+
 def _print(outcome: Outcome) -> None:
     console = output.stdout()
     said = f"{count(outcome.created)} jobs created, {count(outcome.existing)} already there"
@@ -214,7 +251,8 @@ def _states(b: Batch) -> Text:
 
 
 def _details(b: Batch) -> Group:
-    share = "" if b.progress is None else f" ({b.progress:.0%})"
+    # Rounded down: nothing is 100% while a job still runs.
+    share = f" ({100 * b.finished // b.total}%)" if b.total else ""
     return Group(
         Text.assemble(("batch ", "dim"), b.name, "  ", (b.id, "dim")),
         Text.assemble(

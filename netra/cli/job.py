@@ -213,6 +213,7 @@ def _details(j: Job) -> Group:
         ("epoch", str(j.epoch) if j.epoch > 1 else None),
         ("labels", " ".join(f"{k}={v}" for k, v in j.labels.items()) or None),
         ("stopped by", j.stop_reason),
+        ("waits for", None if j.waits_for is UNSET else j.waits_for),
     ):
         if value is not None:
             facts.add_row(Text(name, style="dim"), value)

@@ -46,7 +46,9 @@ SECTIONS = {
         "tenant": Lazy(
             "netra.cli.tenant:tenant", "Share the pools among tenants: weights and limits."
         ),
-        "dead-letter": Lazy("netra.cli.dead_letter:dead_letter", "Show and replay dead letters."),
+        "dead-letter": Lazy(
+            "netra.cli.dead_letter:dead_letter", "List, show and replay dead letters."
+        ),
     },
     "Operating": {
         "backup": Lazy(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import datetime
+
 from netra.client.call import Awaiting, Blocking, call, paged
 from netra.client.request import PREFIX, Request, as_json, get
 from netra.schemas.dead_letter import DeadLetter, ReplayAnswer, ReplayRequest
@@ -11,9 +13,34 @@ from netra.schemas.page import Page
 
 class DeadLetterCalls:
     @paged
-    def list(self, *, page_size: int | None = None) -> Request[Page[DeadLetter]]:
-        """Stages that were given up, newest first."""
-        return get("/dead-letters", as_json(Page[DeadLetter]), limit=page_size)
+    def list(
+        self,
+        *,
+        agent: str | None = None,
+        error_type: str | None = None,
+        job_id: str | None = None,
+        batch_id: str | None = None,
+        since: datetime | None = None,
+        until: datetime | None = None,
+        page_size: int | None = None,
+    ) -> Request[Page[DeadLetter]]:
+        """Stages that were given up, replayed or not, newest first; narrowed as `replay_all`."""
+        return get(
+            "/dead-letters",
+            as_json(Page[DeadLetter]),
+            agent=agent,
+            error_type=error_type,
+            job_id=job_id,
+            batch_id=batch_id,
+            since=since.isoformat() if since else None,
+            until=until.isoformat() if until else None,
+            limit=page_size,
+        )
+
+    @call
+    def get(self, dead_letter_id: str) -> Request[DeadLetter]:
+        """One letter, with its whole error."""
+        return get(f"/dead-letters/{dead_letter_id}", as_json(DeadLetter))
 
     @call
     def replay(self, dead_letter_id: str) -> Request[Job]:

@@ -33,12 +33,15 @@ def _jsonl(path: Path) -> Rows:
 
 
 def _json(line: str) -> Any:
+    # Without its end: what is missing is missing in this line, not at the beginning of the next.
+    line = line.rstrip("\r\n")
     try:
         return json.loads(line)
     except ValueError as e:
-        raise InvalidInput(
-            "not JSON", [Problem(where="line", problem=str(e), got=line[:80])]
-        ) from e
+        # The parser counts lines too, and has seen one.
+        decoding = isinstance(e, json.JSONDecodeError)
+        said = f"{e.msg} at column {e.colno}" if decoding else str(e)
+        raise InvalidInput("not JSON", [Problem(where="line", problem=said, got=line[:80])]) from e
 
 
 def _csv(path: Path) -> Rows:

@@ -15,10 +15,13 @@ class DeadLetter(msgspec.Struct, frozen=True, kw_only=True):
     stage_id: str
     agent: str
     params: dict[str, Any]
-    #: `{"type", "message", "traceback"}`.
+    #: `{"type", "message", "traceback"}`; without a traceback where the stage was ended from
+    #: outside: its process was killed or its worker lost, or it went over a limit.
     error: dict[str, Any] | None
+    #: How often the stage was begun, in all epochs; what the error's message counts began anew with
+    #: the last replay.
     attempts: int
-    #: Leases lost: its worker died or hung.
+    #: Leases lost in this epoch: its worker died or hung.
     lost: int
     created_at: datetime
     replayed_at: datetime | None

@@ -113,6 +113,9 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
     dropped_deadline: datetime | UnsetType = UNSET
     #: `cancelled` or `deadline`, once somebody asked the job to stop.
     stop_reason: str | None = None
+    #: What keeps stages that are ready from beginning, if that is more than their turn: the limit
+    #: of the tenant. Left out otherwise, and by lists.
+    waits_for: str | UnsetType = UNSET
     #: Stages that ended, and all of them.
     stages_ended: int = 0
     stages_total: int = 0

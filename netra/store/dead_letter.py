@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, LiteralString
 from uuid import UUID
 
 import msgspec
@@ -16,10 +16,19 @@ from netra.store.postgres import AsyncConnection
 _SELECT = sql.SQL("""
     SELECT id::text, job_id::text, stage_id::text, agent, params, error, attempts, lost,
         created_at, replayed_at
-    FROM dead_letters WHERE tenant_id = %(tenant)s {narrowed} ORDER BY id DESC LIMIT %(n)s
+    FROM dead_letters d WHERE tenant_id = %(tenant)s AND {narrowed} ORDER BY id DESC LIMIT %(n)s
 """)
 
-
+#: What narrows a list, by what it is narrowed with.
+_NARROWED: dict[str, LiteralString] = {
+    "agent": "d.agent = %(agent)s",
+    "error_type": "d.error->>'type' = %(error_type)s",
+    "job_id": "d.job_id = %(job_id)s",
+    "batch_id": "EXISTS (SELECT 1 FROM jobs j WHERE j.id = d.job_id AND j.batch_id = %(batch_id)s)",
+    "since": "d.created_at >= %(since)s",
+    "until": "d.created_at < %(until)s",
+    "before": "d.id < %(before)s",
+}
 _WAITING = """
     SELECT d.id, d.job_id FROM dead_letters d JOIN jobs j ON j.id = d.job_id
     LEFT JOIN workloads w ON w.id = j.workload_id
@@ -37,7 +46,7 @@ _WAITING = """
 
 @dataclass(frozen=True, kw_only=True)
 class LetterFilter:
-    """Which letters that were not replayed; None: whatever it is."""
+    """Which letters; None: whatever it is."""
 
     agent: str | None = None
     error_type: str | None = None
@@ -46,32 +55,42 @@ class LetterFilter:
     since: datetime | None = None
     until: datetime | None = None
 
+    def values(self) -> dict[str, Any]:
+        """As parameters of a statement."""
+        return {name: getattr(self, name) for name in self.__dataclass_fields__}
+
 
 async def waiting(
     connection: AsyncConnection, tenant_id: str, wanted: LetterFilter, n: int
 ) -> list[UUID]:
     """The jobs of at most `n` letters that can be replayed, oldest first, each job once."""
-    values: dict[str, Any] = {
-        name: getattr(wanted, name) for name in LetterFilter.__dataclass_fields__
-    }
-    cursor = await connection.execute(_WAITING, {**values, "tenant": tenant_id, "n": n})
+    values = {**wanted.values(), "tenant": tenant_id, "n": n}
+    cursor = await connection.execute(_WAITING, values)
     return list(dict.fromkeys(row["job_id"] for row in await cursor.fetchall()))
 
 
 async def page(
-    connection: AsyncConnection, tenant_id: str, *, before: UUID | None, n: int
+    connection: AsyncConnection,
+    tenant_id: str,
+    wanted: LetterFilter,
+    *,
+    before: UUID | None,
+    n: int,
 ) -> list[DeadLetter]:
-    """At most `n` dead letters, newest first, older than `before`."""
-    narrowed = sql.SQL("AND id < %(before)s") if before else sql.SQL("")
+    """At most `n` dead letters, replayed or not, newest first, older than `before`."""
+    values = {**wanted.values(), "before": before}
+    # Only what was asked for: a plan for any filter would read all to find a rare one.
+    chosen = [sql.SQL(_NARROWED[name]) for name, value in values.items() if value is not None]
+    narrowed = sql.SQL(" AND ").join([sql.SQL("true"), *chosen])
     cursor = await connection.execute(
-        _SELECT.format(narrowed=narrowed), {"tenant": tenant_id, "before": before, "n": n}
+        _SELECT.format(narrowed=narrowed), {**values, "tenant": tenant_id, "n": n}
     )
     return [msgspec.convert(row, DeadLetter) for row in await cursor.fetchall()]
 
 
 async def show(connection: AsyncConnection, tenant_id: str, letter_id: UUID) -> DeadLetter | None:
     cursor = await connection.execute(
-        _SELECT.format(narrowed=sql.SQL("AND id = %(id)s")),
+        _SELECT.format(narrowed=sql.SQL("id = %(id)s")),
         {"tenant": tenant_id, "id": letter_id, "n": 1},
     )
     row = await cursor.fetchone()

@@ -8,6 +8,7 @@ from typing import Any, LiteralString
 from uuid import UUID
 
 import msgspec
+from msgspec import UNSET, UnsetType
 from psycopg import sql
 from psycopg.types.json import Jsonb
 
@@ -37,6 +38,17 @@ _STAGES = """
     SELECT id::text, name, agent, pool, state, attempt, worker_id::text AS worker, started_at,
         finished_at, error, after, params
     FROM stages WHERE job_id = %s AND tenant_id = %s ORDER BY position, name
+"""
+# Only a tenant with a limit is counted for, and only stages that hold a slot are counted.
+_LIMIT = """
+    SELECT t.max_running FROM tenants t
+    WHERE t.id = %(tenant)s AND t.max_running IS NOT NULL AND EXISTS (
+            SELECT 1 FROM stages WHERE job_id = %(job)s AND coalesce(state, '') = 'ready'
+                AND run_at <= clock_timestamp())
+        AND t.max_running <= (SELECT count(*) FROM (
+            SELECT tenant_id FROM stages WHERE state = 'admitted'
+            UNION ALL SELECT tenant_id FROM stages WHERE state = 'running') held
+            WHERE tenant_id = %(tenant)s)
 """
 
 
@@ -108,7 +120,20 @@ async def show(connection: AsyncConnection, tenant_id: str, job_id: UUID) -> Job
     if row is None:
         return None
     found = tuple(msgspec.convert(r, Stage) for r in rows)
-    return msgspec.structs.replace(msgspec.convert(row, Job), stages=found)
+    job = msgspec.structs.replace(msgspec.convert(row, Job), stages=found)
+    if not any(stage.state == "ready" for stage in found):
+        return job
+    waits_for = await _waits_for(connection, tenant_id, job_id)
+    return msgspec.structs.replace(job, waits_for=waits_for)
+
+
+async def _waits_for(connection: AsyncConnection, tenant_id: str, job_id: UUID) -> str | UnsetType:
+    """What keeps a stage that is ready from beginning, if that is more than its turn."""
+    cursor = await connection.execute(_LIMIT, {"tenant": tenant_id, "job": job_id})
+    row = await cursor.fetchone()
+    if row is None:
+        return UNSET
+    return f"the tenant's limit of {row['max_running']:,} running stages"
 
 
 async def head(connection: AsyncConnection, tenant_id: str, job_id: UUID) -> JobHead | None:

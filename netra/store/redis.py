@@ -57,3 +57,18 @@ def connect_async(settings: Redis) -> redis.asyncio.Redis:
     import redis.asyncio
 
     return redis.asyncio.Redis.from_url(settings.url, **_options(settings))
+
+
+async def ping(client: redis.asyncio.Redis) -> None:
+    """Whether the server answers now, which a connection that died before does not tell.
+
+    A server that was started anew has closed all that the pool keeps, and redis-py finds that out
+    by using them: the first command on each fails. All that are idle are given up after the first.
+    """
+    from redis.exceptions import ConnectionError
+
+    try:
+        await client.ping()
+    except ConnectionError:
+        await client.connection_pool.disconnect(inuse_connections=False)
+        await client.ping()

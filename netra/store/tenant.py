@@ -25,6 +25,28 @@ class TenantRow:
     created_at: datetime
 
 
+@dataclass(frozen=True, kw_only=True)
+class HeldBack:
+    """A tenant that holds all that its limit allows, while more of its stages wait."""
+
+    tenant: str
+    max_running: int
+    #: Stages that could begin by now but for the limit.
+    stages: int
+    #: How long the oldest of them has waited, seconds.
+    oldest_s: float
+
+    def __str__(self) -> str:
+        """What is so, and which command changes it."""
+        wait = (
+            "1 stage of tenant {} waits" if self.stages == 1 else "{1:,} stages of tenant {0} wait"
+        )
+        return (
+            f"{wait.format(self.tenant, self.stages)} for its limit of {self.max_running:,} running"
+            f" stages (netra tenant set {self.tenant} --max-running N, or --unlimited)"
+        )
+
+
 _LIST = """
     SELECT t.id, t.weight, t.max_running, t.created_at, coalesce(s.ready, 0) AS ready,
         coalesce(s.held, 0) AS held
@@ -35,6 +57,29 @@ _LIST = """
         GROUP BY tenant_id) s ON s.tenant_id = t.id
     ORDER BY t.id
 """
+
+# Stages that hold a slot are few; those that wait are read once, and only where a limit is reached.
+_HELD_BACK = """
+    WITH reached AS MATERIALIZED (
+        SELECT t.id, t.max_running FROM tenants t LEFT JOIN (
+            SELECT tenant_id, count(*) AS n FROM (
+                SELECT tenant_id FROM stages WHERE state = 'admitted'
+                UNION ALL SELECT tenant_id FROM stages WHERE state = 'running') s
+            GROUP BY tenant_id) held ON held.tenant_id = t.id
+        WHERE t.max_running <= coalesce(held.n, 0))
+    SELECT r.id AS tenant, r.max_running, count(*)::int AS stages,
+        extract(epoch FROM clock_timestamp() - min(greatest(s.ready_at, s.run_at)))::float8
+            AS oldest_s
+    FROM reached r JOIN stages s ON s.tenant_id = r.id
+    WHERE s.state = 'ready' AND s.run_at <= clock_timestamp()
+    GROUP BY r.id, r.max_running ORDER BY stages DESC, r.id
+"""
+
+
+def held_back(pg: Connection) -> list[HeldBack]:
+    """Tenants whose own limit keeps their stages from beginning, whatever slots are free."""
+    with unavailable():
+        return [HeldBack(**row) for row in pg.execute(_HELD_BACK).fetchall()]
 
 
 def all_of_them(pg: Connection) -> list[TenantRow]:

@@ -11,7 +11,7 @@ import psutil
 from netra.cli.checks import worker_process
 from netra.cli.checks.check import Check, Subject
 from netra.errors import StoreUnavailable
-from netra.store import operating
+from netra.store import operating, tenant
 from netra.store import postgres as postgres_store
 from netra.store.operating import WorkerRow
 from netra.store.postgres import Connection
@@ -24,6 +24,8 @@ _OVERDUE_S = 5.0
 _IDLE_TRANSACTION_S = 5.0
 #: A scheduler that is not there may be starting: it is looked for so long, seconds.
 _PATIENCE_S = 6.0
+#: Tenants that wait for their own limit, named one by one.
+_TENANTS_SHOWN = 5
 _SCHEDULER = "netra-scheduler"
 _POOLS = ("cpu", "gpu")
 #: The scheduler forgets a worker that has been silent for so many times `queue.worker_stale_s`.
@@ -54,6 +56,7 @@ def queue(on: Subject) -> Iterator[Check]:
         yield _scheduler(connection)
         yield _transactions(connection)
         yield _leases(connection)
+        yield _limits(connection)
 
 
 def _waits(pool: str) -> tuple[tuple[str, str], ...]:
@@ -169,4 +172,25 @@ def _leases(connection: Connection) -> Check:
         found=f"{found.stages} stages are stuck: their leases ran out up to {found.since_s:.0f} s"
         f" ago and nobody took them back (stage {found.stage_id} of job {found.job_id})",
         mend="a scheduler that turns takes them back; if one does, something locks the job's row",
+    )
+
+
+def _limits(connection: Connection) -> Check:
+    """A limit that is reached does what it is there for; one of none lets nothing begin, ever."""
+    name = "tenant limits"
+    held_back = tenant.held_back(connection)
+    if not held_back:
+        return Check(name=name, state="ok", found="none holds a stage back")
+    found = "; ".join(map(str, held_back[:_TENANTS_SHOWN]))
+    if len(held_back) > _TENANTS_SHOWN:
+        found += f"; and {len(held_back) - _TENANTS_SHOWN:,} more tenants: netra admin queue"
+    shut = [limited.tenant for limited in held_back if limited.max_running == 0]
+    if not shut:
+        return Check(name=name, state="ok", found=found)
+    return Check(
+        name=name,
+        state="warn",
+        found=found,
+        mend=f"a limit of 0 lets nothing begin: raise that of {', '.join(shut[:_TENANTS_SHOWN])} if"
+        " that is not wanted",
     )

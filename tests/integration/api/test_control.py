@@ -57,6 +57,52 @@ def test_letters_are_replayed_by_filter(caller: Caller, engine: Engine) -> None:
     assert caller.http.post(REPLAY, json={}).json()["jobs"] == []
 
 
+def test_letters_are_listed_and_shown_by_the_same_filters(caller: Caller, engine: Engine) -> None:
+    url = "/api/v1/dead-letters"
+    alone = failed(caller, engine)
+    batch = submit(caller.http, "b", NOOP).json()
+    engine.fail(engine.next(), retry=False)
+    of_batch = batch["jobs"][0]["id"]
+
+    def jobs(**wanted: str) -> list[str]:
+        answer = caller.http.get(url, params=wanted)
+        assert answer.status_code == 200, answer.text
+        return [letter["job_id"] for letter in answer.json()["items"]]
+
+    assert jobs() == jobs(agent="noop", error_type="Broken") == [of_batch, alone]
+    assert jobs(agent="noop-gpu") == jobs(error_type="Other") == []
+    assert jobs(job_id=alone) == [alone]
+    assert jobs(batch_id=batch["batch"]["id"]) == [of_batch]
+    assert jobs(since="2026-01-01T00:00:00Z", until="2999-01-01T00:00:00+02:00") == jobs()
+    assert jobs(until="2020-01-01T00:00:00Z") == jobs(since="2999-01-01T00:00:00Z") == []
+    first = caller.http.get(url, params={"agent": "noop", "limit": 1}).json()
+    assert jobs(agent="noop", limit="1", cursor=first["next"]) == [alone]
+    # A replay takes nothing from the list.
+    caller.http.post(REPLAY, json={"job_id": alone})
+    (letter,) = caller.http.get(url, params={"job_id": alone}).json()["items"]
+    assert letter["replayed_at"]
+    assert caller.http.get(f"{url}/{letter['id']}").json() == letter
+
+
+def test_a_letter_that_is_not_there_and_bad_filters_of_a_list_are_named(
+    call: Any, engine: Engine
+) -> None:
+    owner, stranger = call(), call()
+    job = failed(owner, engine)
+    url = "/api/v1/dead-letters"
+    (letter,) = owner.http.get(url).json()["items"]
+    for unknown in ("nope", str(new_id()), letter["id"]):
+        problem(stranger.http.get(f"{url}/{unknown}"), 404)
+    for wanted in ({"job_id": job}, {"job_id": ""}, {"batch_id": str(new_id())}):
+        problem(stranger.http.get(url, params=wanted), 404)
+    told = problem(owner.http.get(url, params={"agent": "nope"}), 400)
+    assert told["errors"][0]["where"] == "agent"
+    for moment in ("yesterday", "2026-01-01T00:00:00"):
+        told = problem(owner.http.get(url, params={"since": moment}), 400)
+        assert told["errors"][0]["where"] == "since"
+    problem(owner.http.get(url, params={"errortype": "Broken"}), 400)
+
+
 def test_many_letters_are_replayed_in_several_calls(caller: Caller, engine: Engine) -> None:
     jobs = [failed(caller, engine) for _ in range(3)]
     first = caller.http.post(REPLAY, json={"limit": 2}).json()

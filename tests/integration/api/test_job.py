@@ -11,6 +11,7 @@ import pytest
 
 from netra.api.examples import JOB_EXAMPLES
 from netra.ids import new_id
+from netra.store import tenant
 from netra.store.postgres import Connection
 from tests.integration.api.conftest import Caller, Engine, report_result
 
@@ -300,6 +301,22 @@ def test_a_job_is_cancelled_once_and_can_be_retried(caller: Caller, engine: Engi
     engine.run(job["id"])
     problem(caller.http.post(f"/api/v1/jobs/{job['id']}/retry"), 409)
     problem(caller.http.post(f"/api/v1/jobs/{job['id']}/cancel"), 409)
+
+
+def test_a_job_says_that_its_tenants_limit_holds_it_back(caller: Caller, engine: Engine) -> None:
+    pg = engine.queue.connection
+    tenant.set_limit(pg, caller.tenant, 0)
+    job = caller.submit()["id"]
+    url = f"/api/v1/jobs/{job}"
+    engine.admit()
+    assert caller.http.get(url).json()["waits_for"] == "the tenant's limit of 0 running stages"
+    # One that is due later waits for that, and so does one that has its turn.
+    pg.execute("UPDATE stages SET run_at = now() + interval '1 hour' WHERE job_id = %s", [job])
+    assert "waits_for" not in caller.http.get(url).json()
+    pg.execute("UPDATE stages SET run_at = now() WHERE job_id = %s", [job])
+    assert "waits_for" in caller.http.get(url).json()
+    tenant.set_limit(pg, caller.tenant, 1)
+    assert "waits_for" not in caller.http.get(url).json()
 
 
 def test_a_deadline_is_kept_with_the_job(caller: Caller) -> None:

@@ -90,7 +90,7 @@ def test_memory_of_every_process_is_traced(stores: StackInfo) -> None:
 def test_the_queue_is_shown(stores: StackInfo) -> None:
     code, found = admin(stores, "queue")
     assert code == 0
-    assert set(found) == {"stages", "workers"}
+    assert set(found) == {"stages", "workers", "held_back"}
 
 
 def test_a_key_is_made_rotated_and_revoked(stores: StackInfo) -> None:

@@ -120,6 +120,28 @@ def test_a_body_in_another_encoding_is_told_at_which_byte() -> None:
     assert answered.json()["detail"] == "the body is not UTF-8: byte 14 is 0xe9"
 
 
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        (rb"\ud800", r"\ud800 at byte 11 is half"),
+        (rb"a\uDC00", r"\uDC00 at byte 12 is half"),
+        (rb"\ud800\u0041", r"\ud800 at byte 11 is half"),
+        (rb"\ud83d\ude00 \\ud800 \uD83D", r"\uD83D at byte 32 is half"),
+    ],
+)
+def test_half_a_surrogate_pair_is_told_where_it_is(name: bytes, said: str) -> None:
+    answered = posted(take_body, b'{"name": "' + name + b'"}')
+    assert answered.status_code == 400
+    assert said in answered.json()["detail"]
+
+
+@pytest.mark.parametrize("raw", [rb'{"name": "\ud83d\ude00"', rb'{"name": "\\ud800"', b"{"])
+def test_what_is_no_json_for_another_reason_is_not_told_of_surrogates(raw: bytes) -> None:
+    detail = posted(take_body, raw).json()["detail"]
+    assert detail.startswith("the body is not JSON")
+    assert "surrogate" not in detail
+
+
 def test_a_body_that_is_too_large_is_told_the_limit() -> None:
     @post("/", request_max_body_size=10)
     async def take_little(data: JSONBody[Body]) -> str:

@@ -1,12 +1,16 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
+from threading import Event
 
+import httpx
 import pytest
 
+from netra.cli import output
 from tests.shared_data import ROOT
 from tests.unit.cli.conftest import Run
 from tests.unit.client.memory_api import MemoryApi
@@ -63,6 +67,47 @@ def test_a_batch_is_followed_to_its_end(run: Run, api: MemoryApi, manifest: Path
     failed = run(["batch", "follow", "batch-sweep", "--json"])
     assert failed.exit_code == 1
     assert json.loads(failed.stdout)["states"] == {"succeeded": 1199, "failed": 1}
+
+
+def test_a_percentage_is_100_only_once_all_have_ended(
+    run: Run, api: MemoryApi, manifest: Path
+) -> None:
+    run(["batch", "submit", str(manifest)])
+    for job in api.jobs.values():
+        job["state"] = "succeeded"
+    api.jobs["job-7"]["state"] = "running"
+    shown = run(["batch", "show", "batch-sweep"]).stdout
+    assert "1,199 of 1,200 jobs have ended (99%): " in shown
+
+
+def test_how_far_a_cancellation_is_is_shown(
+    run: Run, api: MemoryApi, manifest: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run(["batch", "submit", str(manifest)])
+    stopping, looked = Event(), Event()
+    answer = api.handle
+
+    def slow(request: httpx.Request) -> httpx.Response:
+        if request.url.path.endswith("/cancel"):
+            for n in range(1, 601):
+                api.jobs[f"job-{n}"]["state"] = "cancelled"
+            stopping.set()
+            assert looked.wait(10)
+        elif stopping.is_set():
+            looked.set()
+        return answer(request)
+
+    monkeypatch.setattr(api, "handle", slow)
+    monkeypatch.setattr("netra.cli.batch._LOOK_S", 0.01)
+    # Rich takes it for a terminal.
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    output.stderr.cache_clear()
+    result = run(["batch", "cancel", "batch-sweep", "--json"])
+    assert result.exit_code == 0
+    shown = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", result.stderr)
+    assert "stopping sweep" in shown
+    assert "600/1200 jobs ended" in shown
+    assert json.loads(result.stdout)["states"] == {"cancelled": 1200}
 
 
 def test_the_script_is_the_command() -> None:

@@ -89,6 +89,13 @@ def test_details_and_errors_are_shown(run: Run, api: MemoryApi) -> None:
     assert "profile: ValueError: no rows" in shown
 
 
+def test_what_a_job_waits_for_is_shown(run: Run, api: MemoryApi) -> None:
+    api.jobs["j"] = job_json("j", "queued", waits_for="the tenant's limit of 0 running stages")
+    assert "the tenant's limit of 0 running stages" in run(["job", "show", "j"]).stdout
+    api.jobs["k"] = job_json("k", "queued")
+    assert "waits for" not in run(["job", "show", "k"]).stdout
+
+
 def test_a_job_can_be_cancelled_and_run_again(run: Run, api: MemoryApi) -> None:
     api.jobs["j"] = job_json("j", "running")
     assert "it is cancelled" in run(["job", "cancel", "j"]).stdout

@@ -43,6 +43,22 @@ def job_json(id: str, state: str = "queued", **fields: Any) -> dict[str, Any]:
     }
 
 
+def letter_json(id: str, **fields: Any) -> dict[str, Any]:
+    return {
+        "id": id,
+        "job_id": "job-1",
+        "stage_id": "s",
+        "agent": "noop",
+        "params": {},
+        "error": {"type": "ValueError", "message": "no rows"},
+        "attempts": 6,
+        "lost": 0,
+        "created_at": EARLY,
+        "replayed_at": None,
+        **fields,
+    }
+
+
 class MemoryApi:
     """Keeps jobs, batches and workloads; `fail_next` answers once with something else."""
 
@@ -55,6 +71,7 @@ class MemoryApi:
         self.batches: dict[str, dict[str, Any]] = {}
         self.workloads: dict[str, dict[str, Any]] = {}
         self.reports: dict[str, str] = {}
+        self.letters: dict[str, dict[str, Any]] = {}
         #: Answers, or exceptions, that come before the real ones; after what they did is done.
         self.lose_answers: list[Exception] = []
         self.fail_next: list[httpx.Response | Exception] = []
@@ -88,7 +105,7 @@ class MemoryApi:
     def _route(self, request: httpx.Request) -> httpx.Response:
         path = request.url.path.removeprefix("/api/v1").strip("/").split("/")
         route: Callable[..., httpx.Response] | None = getattr(
-            self, f"_{request.method.lower()}_{path[0]}", None
+            self, f"_{request.method.lower()}_{path[0].partition('-')[0]}", None
         )
         assert route is not None, f"the twin has no {request.method} {request.url.path}"
         return route(request, *path[1:])
@@ -134,6 +151,11 @@ class MemoryApi:
         return httpx.Response(200, json={"items": items[start:end], "next": more})
 
     def _post_batches(self, request: httpx.Request, *path: str) -> httpx.Response:
+        if path:
+            (batch,) = (b for b in self.batches.values() if b["id"] == path[0])
+            for id in batch["jobs"]:
+                self.jobs[id]["state"] = "cancelled"
+            return httpx.Response(202, json=self._batch(batch))
         body = json.loads(request.content)
         for i, job in enumerate(body["jobs"]):
             if job["labels"].get("refuse"):
@@ -151,7 +173,7 @@ class MemoryApi:
         states: dict[str, int] = {}
         for id in batch["jobs"]:
             states[self.jobs[id]["state"]] = states.get(self.jobs[id]["state"], 0) + 1
-        finished = states.get("succeeded", 0) + states.get("failed", 0)
+        finished = sum(states.get(state, 0) for state in ("succeeded", "failed", "cancelled"))
         total = len(batch["jobs"])
         return {
             "id": batch["id"],
@@ -170,6 +192,13 @@ class MemoryApi:
             if batch["id"] == id:
                 return httpx.Response(200, json=self._batch(batch))
         return problem(404, "not-found", f"there is no batch {id!r}")
+
+    def _get_dead(self, request: httpx.Request, *path: str) -> httpx.Response:
+        if not path:
+            return self._page(list(self.letters.values()), request)
+        if path[0] not in self.letters:
+            return problem(404, "not-found", f"there is no dead letter {path[0]}")
+        return httpx.Response(200, json=self.letters[path[0]])
 
     def _post_workloads(self, request: httpx.Request, *path: str) -> httpx.Response:
         rows = request.content.count(b"\n")

@@ -159,6 +159,16 @@ def test_a_manifest_that_cannot_be_read_says_why(
         load(write(tmp_path, name, text))
 
 
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [('{"priority": ', "Expecting value at column 14"), ("{} {}", "Extra data at column 4")],
+)
+def test_a_broken_line_is_named_by_one_number(tmp_path: Path, line: str, said: str) -> None:
+    good = json.dumps(NOOP)
+    (rejected,) = load(write(tmp_path, "bad.jsonl", f"{good}\n{good}\n{line}\n")).rejected
+    assert (rejected.where, rejected.errors[0].problem) == ("line 3", said)
+
+
 def test_a_row_that_is_too_long_is_rejected(tmp_path: Path) -> None:
     manifest = load(write(tmp_path, "m.csv", "pipeline\noptimize,x\n"))
     assert manifest.rejected[0].where == "line 2"
