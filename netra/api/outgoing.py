@@ -14,7 +14,6 @@ from psycopg_pool import AsyncConnectionPool
 
 from netra.errors import NetraError
 from netra.progress.background import end
-from netra.progress.outbox import LAST_WORDS_S, Outbox
 from netra.settings import Settings
 from netra.store import queue
 from netra.store.postgres import AsyncConnection, checkout
@@ -24,7 +23,9 @@ log = logging.getLogger(__name__)
 
 #: What was sent is taken out of the outbox this often, many rows at once, seconds.
 _MARK_S = 0.1
-#: Answers that are to come before the process ends are looked for this often, seconds.
+#: Answers are waited for so long when the process ends, seconds.
+_LAST_WORDS_S = 1.0
+#: And looked for this often meanwhile, seconds.
 _LOOK_S = 0.01
 
 
@@ -32,6 +33,8 @@ class Outgoing:
     """An outbox on the event loop: sends in the order in which facts are handed over."""
 
     def __init__(self, pool: AsyncConnectionPool[AsyncConnection], settings: Settings) -> None:
+        from netra.progress.outbox import Outbox
+
         self.pool = pool
         self._outbox = Outbox(settings)
         self._tasks: list[asyncio.Task[None]] = []
@@ -44,7 +47,7 @@ class Outgoing:
     async def close(self) -> None:
         """Waits a moment for Redis to have what it was told, then stops."""
         await end(self._tasks)
-        until = asyncio.get_running_loop().time() + LAST_WORDS_S
+        until = asyncio.get_running_loop().time() + _LAST_WORDS_S
         await self._mark()
         while self._outbox.unanswered and asyncio.get_running_loop().time() < until:
             await asyncio.sleep(_LOOK_S)

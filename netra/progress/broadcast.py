@@ -10,9 +10,7 @@ from collections import deque
 from collections.abc import Awaitable, Sequence
 from typing import Any, NoReturn, Protocol, TypeVar
 
-from redis.exceptions import RedisError, ResponseError
-
-from netra.progress.resp import Answer, Replies, packed
+from netra.progress.resp import Answer, Refusal, Replies, packed
 from netra.settings import Redis as RedisSettings
 
 T = TypeVar("T")
@@ -89,7 +87,7 @@ class RedisBroadcast:
                         return "message", channel.decode(), content
                     case [b"subscribe", bytes(channel), _]:
                         return "subscribe", channel.decode(), b""
-                    case ResponseError() as refusal:
+                    case Refusal() as refusal:
                         await self._lose(refusal)
                     case _:
                         pass  # answers a ping or an unsubscription
@@ -122,7 +120,7 @@ class RedisBroadcast:
             await self._lose("Redis closed the connection")
         try:
             self._come.extend(self._replies.feed(read))
-        except ResponseError as e:
+        except Refusal as e:
             await self._lose(e)
         return True
 
@@ -132,6 +130,8 @@ class RedisBroadcast:
         return self._connection
 
     async def _guarded(self, action: Awaitable[T]) -> T:
+        from redis.exceptions import RedisError
+
         try:
             return await action
         except (RedisError, OSError, EOFError) as e:

@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar
 from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import RedisError
 
-from netra.progress.resp import Answers, Command, packed
+from netra.progress.resp import Answers, Command, Refusal, packed
 from netra.store.pause import Pause
 
 if TYPE_CHECKING:
@@ -159,7 +159,7 @@ class Line(Generic[T]):
                 raise RedisConnectionError(f"no answer for {_PATIENCE_S:.0f} s")
             if len(self._unsent) > _MOST_BYTES:
                 raise RedisConnectionError(f"{len(self._unsent)} bytes wait to be read")
-        except (RedisError, OSError) as e:
+        except (RedisError, Refusal, OSError) as e:
             self._lost(e)
             return False
         return True

@@ -18,7 +18,7 @@ from netra.store.queue import FactMessage, Queue
 log = logging.getLogger(__name__)
 
 #: How long whoever leaves waits for Redis's answers, seconds.
-LAST_WORDS_S = 1.0
+_LAST_WORDS_S = 1.0
 
 
 class Outbox:
@@ -102,6 +102,6 @@ class Outbox:
     def close(self, queue: Queue | None = None) -> None:
         """For good; what Redis confirms in the next moment is struck off."""
         if queue is not None:
-            self.settle(queue, within_s=LAST_WORDS_S)
+            self.settle(queue, within_s=_LAST_WORDS_S)
         self._line.close()
         self._redis.close()

@@ -10,10 +10,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TypeAlias
 
-from redis.exceptions import ResponseError
-
 Command: TypeAlias = Sequence[str | bytes | int]
-Answer: TypeAlias = "bytes | int | ResponseError | list[Answer] | None"
+Answer: TypeAlias = "bytes | int | Refusal | list[Answer] | None"
+
+
+class Refusal(Exception):
+    """What the server says instead of an answer; also, that what it says is no RESP2."""
 
 
 def packed(commands: Sequence[Command]) -> bytes:
@@ -44,7 +46,7 @@ class Answers:
         """How many answers end in what was read.
 
         Raises:
-            ResponseError: one of them is a refusal.
+            Refusal: one of them is one.
         """
         *lines, self._rest = (self._rest + read).split(b"\r\n")
         n = 0
@@ -52,7 +54,7 @@ class Answers:
             if self._string:
                 self._string = False
             elif line.startswith(b"-"):
-                raise ResponseError(line[1:].decode(errors="replace"))
+                raise Refusal(line[1:].decode(errors="replace"))
             elif line.startswith(b"$") and line != b"$-1":
                 self._string = True
                 continue
@@ -71,7 +73,7 @@ class Replies:
         """The answers that end in what was read. A refusal is among them, not raised.
 
         Raises:
-            ResponseError: this is no RESP2.
+            Refusal: this is no RESP2.
         """
         data = self._rest + read
         found: list[Answer] = []
@@ -81,7 +83,7 @@ class Replies:
                 one, at = whole
                 found.append(one)
         except ValueError as e:
-            raise ResponseError(f"no RESP2: {e}") from e
+            raise Refusal(f"no RESP2: {e}") from e
         self._rest = data[at:]
         return found
 
@@ -112,5 +114,5 @@ def _answer(data: bytes, at: int) -> tuple[Answer, int] | None:
     if kind == b":":
         return int(line), after
     if kind == b"-":
-        return ResponseError(line.decode(errors="replace")), after
-    raise ResponseError(f"no answer of RESP2 begins with {kind!r}")
+        return Refusal(line.decode(errors="replace")), after
+    raise Refusal(f"no answer of RESP2 begins with {kind!r}")

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import pytest
 from redis.connection import Connection
-from redis.exceptions import ResponseError
 
-from netra.progress.resp import Answers, Replies, packed
+from netra.progress.resp import Answers, Refusal, Replies, packed
 
 #: Answers to XADD, EXPIRE, PUBLISH, and to what sets an option.
 ANSWERS = b"$15\r\n1764115200000-0\r\n:1\r\n:0\r\n+OK\r\n$-1\r\n"
@@ -33,7 +32,7 @@ def test_a_string_that_looks_like_a_refusal_is_none() -> None:
 
 
 def test_a_refusal_is_raised_with_what_the_server_said() -> None:
-    with pytest.raises(ResponseError, match="OOM command not allowed"):
+    with pytest.raises(Refusal, match="OOM command not allowed"):
         Answers().count(b":1\r\n-OOM command not allowed\r\n")
 
 
@@ -68,11 +67,11 @@ def test_answers_are_read_whole_however_they_are_cut(size: int) -> None:
 def test_a_refusal_among_answers_is_one_of_them() -> None:
     ok, refusal = Replies().feed(b"+OK\r\n-NOAUTH Authentication required.\r\n")
     assert ok == b"OK"
-    assert isinstance(refusal, ResponseError)
+    assert isinstance(refusal, Refusal)
     assert str(refusal) == "NOAUTH Authentication required."
 
 
 @pytest.mark.parametrize("read", [b"HTTP/1.1 400 Bad Request\r\n", b"*x\r\n", b"$x\r\n"])
 def test_what_is_no_answer_is_refused(read: bytes) -> None:
-    with pytest.raises(ResponseError, match=r"no RESP2|no answer of RESP2"):
+    with pytest.raises(Refusal, match=r"no RESP2|no answer of RESP2"):
         Replies().feed(read)
