@@ -13,8 +13,9 @@ from psycopg.types.json import Jsonb
 
 from netra.ids import new_id
 from netra.schemas.batch import Batch, BatchResult
-from netra.schemas.job import TERMINAL
+from netra.schemas.job import JOB_STATES, TERMINAL
 from netra.schemas.socket import JobHead
+from netra.store.job import newest
 from netra.store.postgres import AsyncConnection
 
 _LIST = sql.SQL("""
@@ -35,19 +36,16 @@ _KEEP = """
 """
 
 
-_RESULTS = """
+_RESULTS = sql.SQL("""
     SELECT j.id::text, j.state, j.labels, j.epoch, j.created_at, j.started_at, j.finished_at,
         j.stop_reason, r.content AS result
-    FROM (
-        SELECT * FROM jobs WHERE batch_id = %(batch)s AND tenant_id = %(tenant)s
-            AND (%(before)s::uuid IS NULL OR id < %(before)s)
-        ORDER BY id DESC LIMIT %(n)s) j
+    FROM {jobs} j
     LEFT JOIN LATERAL (
         SELECT r.content FROM stages s JOIN stage_results r ON r.stage_id = s.id
         WHERE s.job_id = j.id AND j.state = 'succeeded'
         ORDER BY s.position DESC, s.finished_at DESC LIMIT 1) r ON true
     ORDER BY j.id DESC
-"""
+""")
 
 
 async def ensure(connection: AsyncConnection, tenant_id: str, name: str) -> UUID:
@@ -116,8 +114,12 @@ async def results(
     connection: AsyncConnection, tenant_id: str, batch_id: UUID, *, before: UUID | None, n: int
 ) -> list[BatchResult]:
     """How the batch's jobs ended, newest first, older than `before`."""
+    where = [sql.SQL("j.batch_id = %(batch)s"), sql.SQL("j.tenant_id = %(tenant)s")]
+    if before:
+        where.append(sql.SQL("j.id < %(before)s"))
     cursor = await connection.execute(
-        _RESULTS, {"tenant": tenant_id, "batch": batch_id, "before": before, "n": n}
+        _RESULTS.format(jobs=newest(where, JOB_STATES)),
+        {"tenant": tenant_id, "batch": batch_id, "before": before, "n": n},
     )
     return [msgspec.convert(row, BatchResult) for row in await cursor.fetchall()]
 

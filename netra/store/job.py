@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, LiteralString
 from uuid import UUID
@@ -12,7 +12,7 @@ from msgspec import UNSET, UnsetType
 from psycopg import sql
 from psycopg.types.json import Jsonb
 
-from netra.schemas.job import Job, Stage
+from netra.schemas.job import JOB_STATES, Job, Stage
 from netra.schemas.socket import JobHead
 from netra.store.postgres import AsyncConnection
 
@@ -30,8 +30,6 @@ _FROM = sql.SQL("""
     CROSS JOIN LATERAL (SELECT count(*) AS total FROM stages s WHERE s.job_id = j.id) n
 """)
 _ALL = sql.Identifier("jobs")
-#: A page's jobs. Each state has its own newest ones: an index has them in this order, and none has
-#: those of several states.
 _CHOSEN = sql.SQL("(SELECT * FROM jobs j WHERE {where} ORDER BY j.id DESC LIMIT %(n)s)")
 _NEWEST = sql.SQL("(SELECT * FROM ({each}) e ORDER BY id DESC LIMIT %(n)s)")
 _STAGES = """
@@ -79,6 +77,23 @@ class JobFilter:
         return [sql.SQL(text) for text, _, _ in chosen], {name: v for _, name, v in chosen}
 
 
+def newest(where: Sequence[sql.SQL], states: Sequence[str]) -> sql.Composed:
+    """The newest `%(n)s` jobs `j` for which all of `where` holds, as a query.
+
+    An index has the jobs of each state in this order: it is walked once for each of `states`. With
+    none, jobs of any state are looked for at once, which only a workload's and a pipeline's own
+    indexes are good for: one of all states would be written anew with each change of a state.
+    """
+    common = sql.SQL(" AND ").join(where)
+    if not states:
+        return _CHOSEN.format(where=common)
+    each = [
+        _CHOSEN.format(where=sql.SQL("{} AND j.state = {}").format(common, state))
+        for state in dict.fromkeys(states)
+    ]
+    return _NEWEST.format(each=sql.SQL(" UNION ALL ").join(each))
+
+
 async def page(
     connection: AsyncConnection, tenant_id: str, wanted: JobFilter, *, before: UUID | None, n: int
 ) -> list[Job]:
@@ -87,14 +102,10 @@ async def page(
     where.append(sql.SQL("j.tenant_id = %(tenant)s"))
     if before:
         where.append(sql.SQL("j.id < %(before)s"))
-    common = sql.SQL(" AND ").join(where)
-    chosen = _CHOSEN.format(where=common)
-    if wanted.states:
-        each = [
-            _CHOSEN.format(where=sql.SQL("{} AND j.state = {}").format(common, state))
-            for state in dict.fromkeys(wanted.states)
-        ]
-        chosen = _NEWEST.format(each=sql.SQL(" UNION ALL ").join(each))
+    states = wanted.states
+    if not states and not (wanted.workload_id or wanted.pipeline):
+        states = JOB_STATES
+    chosen = newest(where, states)
     query = sql.SQL("SELECT {} {} ORDER BY j.id DESC")
     # Not prepared: a plan for any label or state reads all jobs to find those of a rare one.
     cursor = await connection.execute(

@@ -37,7 +37,7 @@ class Pages:
     bench: Bench
 
     def admit(self) -> int:
-        return self._read("netra_admit_ready('cpu', 0, 0, 60, 60)")
+        return self._read("netra_admit_pools('{cpu}', 0, 0, 60, 60)")
 
     def submit(self, tenant: str) -> int:
         """Writes a job, which is admitted at once if nothing else waits."""

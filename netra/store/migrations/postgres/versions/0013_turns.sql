@@ -106,3 +106,7 @@ BEGIN
     PERFORM pg_notify('netra_wake', '');
     RETURN true;
 END $$;
+
+-- Each change of a job's state writes all indexes of the row anew. Jobs of all states are read state by
+-- state, from the indexes that have them so.
+DROP INDEX jobs_tenant_created_idx, jobs_batch_idx;
