@@ -205,7 +205,8 @@ def _watched(netra: Netra, batch_id: str) -> Iterator[None]:
             yield
         finally:
             over.set()
-            looking.join()
+            # A look that waits for an API that is away is not waited for.
+            looking.join(timeout=1.0)
 
 
 def _print(outcome: Outcome) -> None:

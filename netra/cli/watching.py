@@ -52,16 +52,21 @@ def patiently(netra: Netra, watched: Watched, console: Console | None = None) ->
     A display that is redrawn in place needs what is said on its own `console`, which puts lines
     above it; any other would write into it.
 
+    An API that does not answer at all is waited for no longer than by other commands, and nothing
+    is said of what it might hold.
+
     Raises:
         OutcomeUnknown: it did not come back in time.
     """
+    known = netra.jobs if watched.noun == "job" else netra.batches
+    known.get(watched.id)
     usual = netra.retry
     netra.retry = replace(usual, patience_s=_PATIENCE_S, told=_Notice(console or output.stderr()))
     try:
         yield
     except (Unreachable, StoreUnavailable) as e:
         raise OutcomeUnknown(
-            f"gave up after {_PATIENCE_S:g} s: {e.detail}\n"
+            f"gave up: {e.detail}\n"
             f"The {watched.noun} goes on without its follower; to follow it further: "
             f"{watched.again}"
         ) from e
@@ -73,7 +78,7 @@ def patiently(netra: Netra, watched: Watched, console: Console | None = None) ->
 
 
 class _Notice:
-    """Says once that the connection is lost, and once that it is back."""
+    """Says once what went wrong, and once that there is an answer again."""
 
     def __init__(self, console: Console) -> None:
         self._console = console
@@ -82,10 +87,9 @@ class _Notice:
     def __call__(self, problem: str | None) -> None:
         lost = problem is not None
         if lost and not self._lost:
-            said = f"connection lost ({problem}); trying again for up to {_PATIENCE_S:g} s"
-            _say(said, self._console)
+            _say(f"{problem}; trying again for up to {_PATIENCE_S:g} s", self._console)
         elif self._lost and not lost:
-            _say("connected again", self._console)
+            _say("answered again", self._console)
         self._lost = lost
 
 

@@ -121,6 +121,8 @@ class Follower:
                 # It was followed before, and still is.
                 for message in came:
                     self._take(message)
+                if len(came) > self.limit:
+                    self._behind[job_id] = True
             if job_id not in self.jobs:
                 await self.hub.untune(job_channel(self.tenant_id, job_id), self)
             raise
@@ -134,6 +136,8 @@ class Follower:
             self._behind[job_id] = True
         for message in came or ():
             self._take(message)
+        if came is not None and len(came) > self.limit:
+            self._behind[job_id] = True
         self._wake.set()
         return Joined(position=position, head=head, ahead=ahead)
 

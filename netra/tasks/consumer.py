@@ -42,14 +42,15 @@ class Consumer(CeleryConsumer):
             del conn.ensure_connection
 
     def _tend(self) -> None:
-        """Replaces processes that died. Called about once a second while there is no broker."""
+        """Replaces processes that died. Called between tries while there is no broker."""
         within: Any = self.pool
         pool = within._pool
         # Before it knows the event loop the pool would lose track of those that it makes.
         if pool._registered_with_event_loop:
+            before = set(pool._waiting_to_start)
             pool.maintain_pool()
-            # They say that they are up, and nobody listens yet: that is no reason to kill them.
-            pool._waiting_to_start.clear()
+            # New ones say that they are up, and nobody listens yet: no reason to kill them.
+            pool._waiting_to_start &= before
 
     def on_send_event_buffered(self) -> None:
         if self.hub and not self._gathering:

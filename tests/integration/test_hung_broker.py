@@ -1,17 +1,25 @@
-"""Valkey is stopped: it takes connections and answers nothing. Workers look after themselves."""
+"""Valkey is stopped: it takes connections and answers nothing. Workers look after themselves.
+
+Until a worker notices (Celery asks its broker every ten seconds), and in the long form after it.
+"""
 
 from __future__ import annotations
 
 import os
 import signal
+import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from typing import Any
 
 import psutil
 import pytest
+from celery import Celery
+from celery.events import EventReceiver
 
 from netra.client.api import Netra
+from netra.embedded.home import Home
 from netra.embedded.info import StackInfo
 from netra.schemas.job import JobRequest
 
@@ -30,11 +38,13 @@ def hung(stack: StackInfo) -> Iterator[None]:
 
 def processes(worker: int) -> set[psutil.Process]:
     """Those that run a worker's stages."""
-    return {
-        child
-        for child in psutil.Process(worker).children()
-        if child.status() != psutil.STATUS_ZOMBIE and "tracker" not in " ".join(child.cmdline())
-    }
+    found: set[psutil.Process] = set()
+    for child in psutil.Process(worker).children():
+        with suppress(psutil.NoSuchProcess):
+            zombie = child.status() == psutil.STATUS_ZOMBIE
+            if not zombie and "tracker" not in " ".join(child.cmdline()):
+                found.add(child)
+    return found
 
 
 def until(what: Callable[[], bool]) -> bool:
@@ -52,37 +62,56 @@ def ended(stack: StackInfo) -> bool:
         return until(lambda: netra.jobs.get(job.id).state == "succeeded")
 
 
+def wait(stack: StackInfo, worker: str, *, noticed: bool) -> None:
+    """For two of the news that Celery tells of a worker; or until it has lost its broker."""
+    log = Home(stack.home).log(worker)
+    before = log.stat().st_size
+    time.sleep(4)
+    if noticed:
+        assert until(lambda: b"Cannot connect to" in log.read_bytes()[before:])
+
+
 @pytest.mark.stack
-@pytest.mark.parametrize("pool", ["cpu", "gpu"])
-@pytest.mark.parametrize("after_s", [3, 16], ids=["unnoticed", "noticed"])
-def test_processes_that_die_are_replaced_meanwhile(
-    stack: StackInfo, pool: str, after_s: int
+@pytest.mark.parametrize("noticed", [False, pytest.param(True, marks=pytest.mark.slow)])
+def test_processes_that_die_are_replaced_and_a_worker_can_be_told_to_go(
+    stack: StackInfo, noticed: bool
 ) -> None:
     assert ended(stack)
-    worker = stack.pids[f"worker-{pool}"]
+    worker = stack.pids["worker-cpu"]
     before = processes(worker)
     with hung(stack):
-        # Celery looks whether its broker lives every ten seconds.
-        time.sleep(after_s)
+        wait(stack, "worker-cpu", noticed=noticed)
         for process in before:
             process.kill()
         assert until(lambda: len(processes(worker) - before) == len(before))
         assert ended(stack)
         alive = processes(worker) - before
+        gpu = psutil.Process(stack.pids["worker-gpu"])
+        gpu.terminate()
+        assert until(lambda: not gpu.is_running())
     assert ended(stack)
     # Those that began meanwhile are good ones, and stay.
     time.sleep(1)
     assert alive <= processes(worker)
-    assert stack.pids[f"worker-{pool}"] == worker
+    assert stack.pids["worker-cpu"] == worker
 
 
 @pytest.mark.stack
-@pytest.mark.parametrize("after_s", [3, 16], ids=["unnoticed", "noticed"])
-def test_a_worker_can_be_told_to_go_meanwhile(stack: StackInfo, after_s: int) -> None:
-    assert ended(stack)
-    worker = psutil.Process(stack.pids["worker-cpu"])
+def test_those_who_watch_hear_of_workers_before_and_after(stack: StackInfo) -> None:
     with hung(stack):
-        time.sleep(after_s)
-        worker.terminate()
-        assert until(lambda: not worker.is_running())
-        assert ended(stack)
+        time.sleep(4)
+    heard: set[tuple[str, str]] = set()
+    done = {("worker-heartbeat", "cpu"), ("worker-heartbeat", "gpu"), ("task-succeeded", "cpu")}
+
+    def hear(event: dict[str, Any]) -> None:
+        heard.add((event["type"], event["hostname"].partition("@")[0]))
+        receiver.should_stop = done <= heard
+
+    with Celery(broker=stack.redis_url).connection() as connection:
+        receiver = EventReceiver(connection, handlers={"*": hear})
+        submitting = threading.Timer(3, ended, [stack])
+        submitting.start()
+        with suppress(TimeoutError):
+            receiver.capture(timeout=30, wakeup=False)
+        submitting.join()
+    assert done <= heard

@@ -11,7 +11,7 @@ import pytest
 from netra.engine.claim import Claim
 from netra.errors import NotFound
 from netra.store import postgres
-from netra.store.queue import Queue
+from netra.store.queue import Following, Queue
 from netra.store.tenant import set_limit
 from tests.integration.bench import Bench
 
@@ -201,6 +201,42 @@ def test_a_lowered_limit_holds_for_what_has_not_begun(bench: Bench) -> None:
     assert bench.claims() == []
     with pytest.raises(NotFound):
         set_limit(pg, "nobody", 1)
+
+
+def test_what_is_being_claimed_counts_against_a_lowered_limit(bench: Bench) -> None:
+    queue_up(bench, big=4)
+    bench.slots(4)
+    bench.admit()
+    with postgres.connect(bench.settings.database, "test") as other, other.transaction():
+        following = Following(pool="cpu", worker=bench.worker, pid=2, lease_s=10, most=1)
+        claiming = Queue(other)
+        for _ in range(2):
+            claiming.claim(following)
+        set_limit(bench.queue.connection, "big", 2)
+    assert admitted(bench) == {}
+
+
+def test_who_levels_writes_over_no_admission(bench: Bench) -> None:
+    """An admission that is not over has charged a tenant; what was known before is no measure."""
+    pg = bench.queue.connection
+    queue_up(bench, big=30, small=2)
+    bench.slots(1)
+    bench.admit(ahead=2)
+    pg.execute("UPDATE shares SET finished = finished + 100 WHERE tenant_id = 'big'")
+    with postgres.connect(bench.settings.database, "test") as other, other.transaction():
+        other.execute("SELECT pg_advisory_xact_lock(hashtext('netra_admit'))")
+        pg.execute("SELECT netra_level('cpu')")
+        ahead = finished(bench, "big")
+    pg.execute("SELECT netra_level('cpu')")
+    assert finished(bench, "big") < ahead - 50
+
+
+def finished(bench: Bench, tenant: str) -> float:
+    row = bench.queue.connection.execute(
+        "SELECT finished FROM shares WHERE pool = 'cpu' AND tenant_id = %s", [tenant]
+    ).fetchone()
+    assert row is not None
+    return row["finished"]
 
 
 def test_what_a_limit_withdrew_does_not_count_as_served(bench: Bench) -> None:

@@ -22,7 +22,7 @@ from tests.unit.client.test_follow import fact
 
 RETRY = Retry(first_s=0.01, longest_s=0.02, patience_s=0.3)
 #: How long each quiet connection holds; two of them are longer than the patience.
-HELD_S = 0.25
+HELD_S = 0.8
 
 Follow = Callable[[str], list[Event]]
 
@@ -66,7 +66,7 @@ def served(answer: Callable[[ServerConnection], None]) -> Iterator[str]:
 def test_a_quiet_job_is_followed_through_any_number_of_lost_connections(
     followed: Follow, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(follow, "_HELD_S", HELD_S / 2)
+    monkeypatch.setattr(follow, "_HELD_S", HELD_S / 4)
     heard: list[list[str]] = []
 
     def answer(socket: ServerConnection) -> None:

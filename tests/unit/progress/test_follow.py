@@ -126,6 +126,39 @@ def test_what_comes_while_joining_is_kept_as_far_as_there_is_room(limit: int, re
     asyncio.run(run())
 
 
+def test_what_finds_no_room_while_joining_is_missed_even_if_all_that_is_kept_is_known() -> None:
+    async def run() -> None:
+        async with world(reconcile_s=1000) as w:
+            w.happen("j")
+            follower = w.follower(limit=8)
+            begin, asked, answered = w.record.begin, asyncio.Event(), asyncio.Event()
+
+            async def slow(*args: Any) -> Any:
+                await asked.wait()
+                found = await begin(*args)
+                await answered.wait()
+                return found
+
+            w.record.begin = slow  # type: ignore[method-assign]
+            joining = asyncio.create_task(follower.follow_job("j", 0, None))
+            await settled()
+            # The record knows these, and the last of them takes the place of those that follow.
+            for _ in range(7):
+                w.happen("j")
+            w.publish(w.record.facts["j"][-1])
+            w.publish(w.record.facts["j"][-1])
+            await settled()
+            asked.set()
+            await settled()
+            w.happen("j")
+            await settled()
+            answered.set()
+            await joining
+            assert seqs(await take(follower, 9)) == [(1, i) for i in range(1, 10)]
+
+    asyncio.run(run())
+
+
 def test_what_comes_while_following_again_fails_is_told_all_the_same() -> None:
     async def run() -> None:
         async with world(reconcile_s=1000) as w:

@@ -25,7 +25,8 @@ BEGIN
                 -- Digits that the sums of fractions may differ in are dropped.
                 round((coalesce(p.finished, 0) - h.waiting / t.weight) * 1e6) AS turn,
                 -- All slots are taken but the one that is being filled.
-                h.running - (sum(h.running) OVER () + 1) * t.weight / sum(t.weight) OVER () AS above
+                round((h.running - (sum(h.running) OVER () + 1) * t.weight / sum(t.weight) OVER ())
+                    * 1e6) / 1e6 AS above
             FROM (SELECT tenant_id, count(*) FILTER (WHERE waits) AS waiting,
                     count(*) FILTER (WHERE NOT waits) AS running
                 FROM (SELECT tenant_id, true AS waits FROM stages
@@ -53,6 +54,10 @@ SET plan_cache_mode = force_generic_plan SET enable_seqscan = off SET enable_bit
 BEGIN
     IF NOT EXISTS (SELECT 1 FROM stages WHERE pool = p_pool AND state = 'admitted' AND tenant_id > (
             SELECT min(tenant_id) FROM stages WHERE pool = p_pool AND state = 'admitted')) THEN
+        RETURN;
+    END IF;
+    -- What an admission charges must not be written over, and two that level may not wait for each other.
+    IF NOT pg_try_advisory_xact_lock(hashtext('netra_admit')) THEN
         RETURN;
     END IF;
     UPDATE shares p SET finished = b.bound
@@ -90,12 +95,15 @@ BEGIN
     IF NOT FOUND THEN
         RETURN false;
     END IF;
+    -- What is locked is being claimed just now: it is above the limit like what runs, and others go back.
     WITH withdrawn AS (
         UPDATE stages SET state = 'ready' WHERE id = ANY(ARRAY(
             SELECT id FROM stages WHERE state = 'admitted' AND tenant_id = p_tenant
-            ORDER BY netra_turn(ready_at, priority)
-            OFFSET greatest(0, p_limit - (SELECT count(*) FROM stages
-                WHERE state = 'running' AND tenant_id = p_tenant))
+            ORDER BY netra_turn(ready_at, priority) DESC
+            LIMIT greatest(0, -p_limit + (SELECT count(*) FROM (
+                SELECT tenant_id FROM stages WHERE state = 'admitted'
+                UNION ALL SELECT tenant_id FROM stages WHERE state = 'running') held
+                WHERE tenant_id = p_tenant))
             FOR NO KEY UPDATE SKIP LOCKED))
             AND p_limit IS NOT NULL
         RETURNING pool
@@ -108,5 +116,7 @@ BEGIN
 END $$;
 
 -- Each change of a job's state writes all indexes of the row anew. Jobs of all states are read state by
--- state, from the indexes that have them so.
+-- state, from the indexes that have them so. Whoever reads jobs for long is waited for, but not without end:
+-- whoever comes meanwhile waits as well.
+SET LOCAL lock_timeout = '30s';
 DROP INDEX jobs_tenant_created_idx, jobs_batch_idx;
