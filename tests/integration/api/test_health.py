@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from pathlib import Path
 
 import msgspec
-import pytest
 
 from netra.api import health
 from netra.api.services import Services
@@ -16,18 +14,9 @@ from netra.schemas.health import StoreHealth
 from netra.settings import Settings
 from netra.store import operating
 from netra.store.postgres import Connection
-from tests.integration.progress.conftest import Valkey
+from tests.integration.valkey import Valkey, valkey
 
-
-@pytest.fixture
-def valkey(tmp_path: Path) -> Iterator[Valkey]:
-    server = Valkey(tmp_path)
-    server.start()
-    try:
-        yield server
-    finally:
-        server.client.close()
-        server.kill()
+__all__ = ["valkey"]
 
 
 @asynccontextmanager

@@ -10,7 +10,7 @@ import pytest
 
 from netra.progress.broadcast import Broadcast, BroadcastLost, RedisBroadcast
 from netra.progress.memory import MemoryBroadcast, MemoryBus
-from tests.integration.progress.conftest import Valkey
+from tests.integration.valkey import Valkey
 
 
 @dataclass

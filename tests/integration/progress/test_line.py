@@ -11,7 +11,7 @@ import pytest
 import redis
 
 from netra.progress.line import Line
-from tests.integration.progress.conftest import Valkey
+from tests.integration.valkey import Valkey
 
 #: A server that hangs is away after two seconds; nobody may wait as long for it.
 SOON_S = 1.0

@@ -18,8 +18,8 @@ from netra.progress.replay import PostgresRecord, StreamRecent
 from netra.settings import Settings
 from netra.store import postgres, redis
 from tests.integration.bench import Bench
-from tests.integration.progress.conftest import Valkey
 from tests.integration.publishing import publish
+from tests.integration.valkey import Valkey
 
 
 @asynccontextmanager

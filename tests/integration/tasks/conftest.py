@@ -1,4 +1,4 @@
 from tests.integration.fixtures import bench
-from tests.integration.progress.conftest import valkey
+from tests.integration.valkey import valkey
 
 __all__ = ["bench", "valkey"]

@@ -20,8 +20,8 @@ from netra.tasks import execute
 from netra.tasks.child import Child
 from netra.tasks.lookout import Lookout
 from tests.integration.bench import Bench
-from tests.integration.progress.conftest import Valkey
 from tests.integration.tasks import agents
+from tests.integration.valkey import Valkey
 from tests.waiting import until
 
 
