@@ -86,7 +86,7 @@ def submit(
 
 
 @job.command("list")
-@click.option("--state", type=click.Choice(JOB_STATES))
+@click.option("--state", "states", type=click.Choice(JOB_STATES), multiple=True)
 @click.option("--workload", help="The id or name of a workload.")
 @click.option("--batch", help="The id of a batch.")
 @click.option("--pipeline")
@@ -95,7 +95,7 @@ def submit(
 @json_option
 @with_api
 def list_(
-    state: str | None,
+    states: tuple[str, ...],
     workload: str | None,
     batch: str | None,
     pipeline: str | None,
@@ -104,9 +104,9 @@ def list_(
     as_json: bool,
     netra: Netra,
 ) -> None:
-    """List jobs, newest first."""
+    """List jobs, newest first. Of several states a job is in any; it has all labels."""
     found = netra.jobs.list(
-        state=state,
+        state=states,
         workload_id=netra.workloads.get(workload).id if workload else None,
         batch_id=batch,
         pipeline=pipeline,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterator, Mapping
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from typing import Any, Literal
 
 import httpx
@@ -38,18 +38,19 @@ class JobCalls:
     def list(
         self,
         *,
-        state: str | None = None,
+        state: str | Sequence[str] | None = None,
         workload_id: str | None = None,
         batch_id: str | None = None,
         pipeline: str | None = None,
         labels: Mapping[str, str] | None = None,
         page_size: int | None = None,
     ) -> Request[Page[Job]]:
-        """Jobs that meet all that is given, newest first; their stages are left out."""
+        """Jobs that meet all that is given, newest first; their stages are left out. Of several
+        states a job is in any."""
         return get(
             "/jobs",
             as_json(Page[Job]),
-            state=state,
+            state=state if state is None or isinstance(state, str) else tuple(state),
             workload_id=workload_id,
             batch_id=batch_id,
             pipeline=pipeline,

@@ -82,10 +82,15 @@ def get(path: str, read: Callable[[httpx.Response], T], **params: Any) -> Reques
     return Request(method="GET", path=PREFIX + path, read=read, params=params, repeatable=True)
 
 
-def query(params: Mapping[str, Any]) -> dict[str, str]:
-    """Query parameters as text: None left out, booleans as JSON writes them."""
+def query(params: Mapping[str, Any]) -> dict[str, str | list[str]]:
+    """Query parameters as text: None left out, a tuple's or list's values one by one."""
     return {
-        name: ("true" if value else "false") if isinstance(value, bool) else str(value)
+        name: [_text(one) for one in value] if isinstance(value, tuple | list) else _text(value)
         for name, value in params.items()
         if value is not None
     }
+
+
+def _text(value: Any) -> str:
+    """As JSON writes it, if it is a boolean."""
+    return str(value).lower() if isinstance(value, bool) else str(value)

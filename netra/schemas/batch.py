@@ -45,6 +45,9 @@ class BatchResult(msgspec.Struct, frozen=True, kw_only=True):
     stop_reason: str | None
     #: What the job's last stage answered; None unless the job succeeded.
     result: dict[str, Any] | None
+    #: The stage that failed first, and what went wrong in it, but for the traceback: a dead letter
+    #: has that. None unless the job failed.
+    error: dict[str, Any] | None = None
 
 
 class BatchJob(msgspec.Struct, frozen=True, kw_only=True):

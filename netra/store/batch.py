@@ -38,12 +38,17 @@ _KEEP = """
 
 _RESULTS = sql.SQL("""
     SELECT j.id::text, j.state, j.labels, j.epoch, j.created_at, j.started_at, j.finished_at,
-        j.stop_reason, r.content AS result
+        j.stop_reason, r.content AS result, e.error
     FROM {jobs} j
     LEFT JOIN LATERAL (
         SELECT r.content FROM stages s JOIN stage_results r ON r.stage_id = s.id
         WHERE s.job_id = j.id AND j.state = 'succeeded'
         ORDER BY s.position DESC, s.finished_at DESC LIMIT 1) r ON true
+    LEFT JOIN LATERAL (
+        SELECT jsonb_build_object('stage', s.name) || (s.error - 'traceback') AS error
+        FROM stages s WHERE s.job_id = j.id AND j.state = 'failed'
+            AND coalesce(s.state, '') = 'failed'
+        ORDER BY s.finished_at LIMIT 1) e ON true
     ORDER BY j.id DESC
 """)
 

@@ -190,7 +190,14 @@ def test_a_batch_is_exported_page_by_page(caller: Caller, engine: Engine) -> Non
     (done,) = [line for line in shown if line["state"] == "succeeded"]
     assert done["result"] == {"answer": 1}
     assert all(line["result"] is None for line in shown if line is not done)
+    (broken,) = [line for line in shown if line["state"] == "failed"]
+    assert broken["error"]["stage"] == "noop"
+    assert broken["error"]["message"] == "it broke"
+    assert "traceback" not in broken["error"]
+    assert all(line["error"] is None for line in shown if line is not broken)
     assert [line["labels"] for line in shown] == [{"i": str(i)} for i in range(3)]
+    # Newest first: the other way round than they were sent.
+    assert list(lines) == [job["id"] for job in reversed(answer["jobs"])]
 
 
 def test_another_tenants_results_are_not_there(call: Any) -> None:

@@ -111,6 +111,13 @@ def test_a_deadline_that_a_retry_drops_is_said(run: Run, api: MemoryApi) -> None
     assert "deadline" not in run(["job", "retry", "k"]).stdout
 
 
+def test_jobs_of_several_states_are_asked_for(run: Run, api: MemoryApi) -> None:
+    assert run(["job", "list", "--state", "failed", "--state", "queued"]).exit_code == 0
+    assert api.requests[-1].url.params.get_list("state") == ["failed", "queued"]
+    assert run(["job", "list"]).exit_code == 0
+    assert "state" not in api.requests[-1].url.params
+
+
 @pytest.mark.parametrize("noun", ["job", "batch", "workload", "dead-letter"])
 @pytest.mark.parametrize("limit", ["0", "-1"])
 def test_a_list_of_less_than_one_is_no_list(
