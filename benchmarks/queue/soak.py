@@ -209,9 +209,16 @@ class Watch:
             self.connected[name].append(n)
 
     def growth(self) -> list[str]:
-        """Prints a table, and returns what has grown: the last third against the first."""
+        """Prints a table, and returns what has grown: the last third against the first.
+
+        What was there less than half of the time were several processes, one after the other.
+        """
         grown = []
+        most = max(map(len, self.held.values()), default=0)
         for name, samples in self.held.items():
+            if len(samples) < most / 2:
+                print(f"{name:24} came and went; {len(samples)} samples")
+                continue
             kb, kb_later = _thirds([s.pss_kb for s in samples])
             files, files_later = _thirds([s.descriptors for s in samples])
             sockets, sockets_later = _thirds([s.sockets for s in samples])
