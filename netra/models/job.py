@@ -74,8 +74,9 @@ class Job(Base):
             unique=True,
             postgresql_where=text("idempotency_key IS NOT NULL"),
         ),
-        # Those that name the state are written anew with each of its changes, and so are all others
-        # then: the fewer there are, the more jobs are done.
+        # All indexes are written anew when the state changes, since some name it: the fewer there
+        # are, the more jobs are done. A batch has none of all its states.
+        Index("jobs_tenant_created_idx", "tenant_id", "id"),
         Index("jobs_tenant_state_idx", "tenant_id", "state", "id"),
         Index(
             "jobs_batch_state_idx",

@@ -80,9 +80,8 @@ class JobFilter:
 def newest(where: Sequence[sql.SQL], states: Sequence[str]) -> sql.Composed:
     """The newest `%(n)s` jobs `j` for which all of `where` holds, as a query.
 
-    An index has the jobs of each state in this order: it is walked once for each of `states`. With
-    none, jobs of any state are looked for at once, which only a workload's and a pipeline's own
-    indexes are good for: one of all states would be written anew with each change of a state.
+    Some indexes have the jobs of each state in this order: they are walked once for each of
+    `states`. With none, jobs of any state are looked for at once.
     """
     common = sql.SQL(" AND ").join(where)
     if not states:
@@ -103,7 +102,8 @@ async def page(
     if before:
         where.append(sql.SQL("j.id < %(before)s"))
     states = wanted.states
-    if not states and not (wanted.workload_id or wanted.pipeline):
+    if wanted.batch_id and not states:
+        # A batch's jobs stand in an index by state alone.
         states = JOB_STATES
     chosen = newest(where, states)
     query = sql.SQL("SELECT {} {} ORDER BY j.id DESC")

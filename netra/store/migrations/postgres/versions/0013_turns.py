@@ -1,4 +1,4 @@
-"""Turns by weight where there are few slots; limits hold for what was admitted; fewer indexes."""
+"""Turns by weight where there are few slots; limits hold for what was admitted; an index less."""
 
 from netra.store.migrations.scripts import restore, run, run_file
 
@@ -15,6 +15,5 @@ def downgrade() -> None:
     restore("netra_admit_pools", "0011_texts.sql")
     run("""
         DROP FUNCTION netra_level, netra_limit;
-        CREATE INDEX jobs_tenant_created_idx ON jobs (tenant_id, id);
         CREATE INDEX jobs_batch_idx ON jobs (batch_id, id) WHERE batch_id IS NOT NULL;
     """)

@@ -115,8 +115,8 @@ BEGIN
     RETURN true;
 END $$;
 
--- Each change of a job's state writes all indexes of the row anew. Jobs of all states are read state by
--- state, from the indexes that have them so. Whoever reads jobs for long is waited for, but not without end:
--- whoever comes meanwhile waits as well.
+-- Each change of a job's state writes all indexes of the row anew. The jobs of a batch are read state by state,
+-- from the index that has them so. Whoever reads jobs for long is waited for, but not without end: whoever
+-- comes meanwhile waits as well.
 SET LOCAL lock_timeout = '30s';
-DROP INDEX jobs_tenant_created_idx, jobs_batch_idx;
+DROP INDEX jobs_batch_idx;
