@@ -33,8 +33,12 @@ def test_it_names_the_line_that_holds_the_most(tmp_path: Path) -> None:
         r"allocations of (\d+): ([\d.]+) MiB now.*\n\s*([\d.]+) MiB.* (\S+)\n", done.stderr
     )
     assert len({pid for pid, *_ in said}) == 2, "the forked process says it, too"
-    for _, now, first, where in said[-2:]:
-        assert float(now) >= float(first) > 39
+    for process in {pid for pid, *_ in said}:
+        # On a slow machine the first word comes before there is anything to hold.
+        now, first, where = max(
+            (float(now), float(first), where) for pid, now, first, where in said if pid == process
+        )
+        assert now >= first > 39
         assert where == f"{tmp_path / 'holds.py'}:3"
 
 
