@@ -13,9 +13,9 @@ from psycopg.types.json import Jsonb
 
 from netra.ids import new_id
 from netra.schemas.batch import Batch, BatchResult
-from netra.schemas.job import JOB_STATES, TERMINAL
+from netra.schemas.job import TERMINAL
 from netra.schemas.socket import JobHead
-from netra.store.job import newest
+from netra.store.job import JobFilter, newest
 from netra.store.postgres import AsyncConnection
 
 _LIST = sql.SQL("""
@@ -119,13 +119,9 @@ async def results(
     connection: AsyncConnection, tenant_id: str, batch_id: UUID, *, before: UUID | None, n: int
 ) -> list[BatchResult]:
     """How the batch's jobs ended, newest first, older than `before`."""
-    where = [sql.SQL("j.batch_id = %(batch)s"), sql.SQL("j.tenant_id = %(tenant)s")]
-    if before:
-        where.append(sql.SQL("j.id < %(before)s"))
-    cursor = await connection.execute(
-        _RESULTS.format(jobs=newest(where, JOB_STATES)),
-        {"tenant": tenant_id, "batch": batch_id, "before": before, "n": n},
-    )
+    wanted = JobFilter(batch_id=batch_id)
+    chosen, values = newest(tenant_id, wanted, before=before, n=n)
+    cursor = await connection.execute(_RESULTS.format(jobs=chosen), values)
     return [msgspec.convert(row, BatchResult) for row in await cursor.fetchall()]
 
 

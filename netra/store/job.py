@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, LiteralString
 from uuid import UUID
@@ -77,41 +77,39 @@ class JobFilter:
         return [sql.SQL(text) for text, _, _ in chosen], {name: v for _, name, v in chosen}
 
 
-def newest(where: Sequence[sql.SQL], states: Sequence[str]) -> sql.Composed:
-    """The newest `%(n)s` jobs `j` for which all of `where` holds, as a query.
-
-    Some indexes have the jobs of each state in this order: they are walked once for each of
-    `states`. With none, jobs of any state are looked for at once.
-    """
+def newest(
+    tenant_id: str, wanted: JobFilter, *, before: UUID | None, n: int
+) -> tuple[sql.Composed, dict[str, Any]]:
+    """At most `n` jobs, newest first, older than `before`: a query in brackets, and its values."""
+    where, values = wanted.conditions()
+    where.append(sql.SQL("j.tenant_id = %(tenant)s"))
+    if before:
+        where.append(sql.SQL("j.id < %(before)s"))
     common = sql.SQL(" AND ").join(where)
+    values = {**values, "tenant": tenant_id, "before": before, "n": n}
+    # Some indexes have the jobs of each state in this order, and are walked once for each; none has
+    # a batch's jobs of all states.
+    states = wanted.states or (JOB_STATES if wanted.batch_id else ())
     if not states:
-        return _CHOSEN.format(where=common)
+        return _CHOSEN.format(where=common), values
     each = [
         _CHOSEN.format(where=sql.SQL("{} AND j.state = {}").format(common, state))
         for state in dict.fromkeys(states)
     ]
-    return _NEWEST.format(each=sql.SQL(" UNION ALL ").join(each))
+    return _NEWEST.format(each=sql.SQL(" UNION ALL ").join(each)), values
 
 
 async def page(
     connection: AsyncConnection, tenant_id: str, wanted: JobFilter, *, before: UUID | None, n: int
 ) -> list[Job]:
     """At most `n` jobs, newest first, older than `before`; without stages and goal."""
-    where, values = wanted.conditions()
-    where.append(sql.SQL("j.tenant_id = %(tenant)s"))
-    if before:
-        where.append(sql.SQL("j.id < %(before)s"))
-    states = wanted.states
-    if wanted.batch_id and not states:
-        # A batch's jobs stand in an index by state alone.
-        states = JOB_STATES
-    chosen = newest(where, states)
+    chosen, values = newest(tenant_id, wanted, before=before, n=n)
     query = sql.SQL("SELECT {} {} ORDER BY j.id DESC")
     # Not prepared: a plan for any label or state reads all jobs to find those of a rare one.
     cursor = await connection.execute(
         query.format(_COLUMNS, _FROM.format(jobs=chosen)),
-        {**values, "tenant": tenant_id, "before": before, "n": n},
-        prepare=False if where[1:] or wanted.states else None,
+        values,
+        prepare=False if before or wanted != JobFilter() else None,
     )
     return [msgspec.convert(row, Job) for row in await cursor.fetchall()]
 
