@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import signal
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from typing import Any
 
@@ -21,6 +21,7 @@ from netra.client.api import Netra
 from netra.embedded.home import Home
 from netra.embedded.info import StackInfo
 from netra.schemas.job import JobRequest
+from tests.waiting import until
 
 _NOOP = JobRequest(stages=({"name": "a", "agent": "noop"},))
 
@@ -46,19 +47,10 @@ def processes(worker: int) -> set[psutil.Process]:
     return found
 
 
-def until(what: Callable[[], bool]) -> bool:
-    end = time.monotonic() + 30
-    while time.monotonic() < end:
-        if what():
-            return True
-        time.sleep(0.1)
-    return False
-
-
-def ended(stack: StackInfo) -> bool:
+def a_job_succeeds(stack: StackInfo) -> None:
     with Netra(stack.api_url, stack.api_key) as netra:
         job = netra.jobs.submit(_NOOP)
-        return until(lambda: netra.jobs.get(job.id).state == "succeeded")
+        until(lambda: netra.jobs.get(job.id).state == "succeeded", within_s=30)
 
 
 def wait(stack: StackInfo, worker: str, *, noticed: bool) -> None:
@@ -67,7 +59,7 @@ def wait(stack: StackInfo, worker: str, *, noticed: bool) -> None:
     before = log.stat().st_size
     time.sleep(4)
     if noticed:
-        assert until(lambda: b"Cannot connect to" in log.read_bytes()[before:])
+        until(lambda: b"Cannot connect to" in log.read_bytes()[before:], within_s=30)
 
 
 @pytest.mark.stack
@@ -75,20 +67,20 @@ def wait(stack: StackInfo, worker: str, *, noticed: bool) -> None:
 def test_processes_that_die_are_replaced_and_a_worker_can_be_told_to_go(
     stack: StackInfo, noticed: bool
 ) -> None:
-    assert ended(stack)
+    a_job_succeeds(stack)
     worker = stack.pids["worker-cpu"]
     before = processes(worker)
     with hung(stack):
         wait(stack, "worker-cpu", noticed=noticed)
         for process in before:
             process.kill()
-        assert until(lambda: len(processes(worker) - before) == len(before))
-        assert ended(stack)
+        until(lambda: len(processes(worker) - before) == len(before), within_s=30)
+        a_job_succeeds(stack)
         alive = processes(worker) - before
         gpu = psutil.Process(stack.pids["worker-gpu"])
         gpu.terminate()
-        assert until(lambda: not gpu.is_running())
-    assert ended(stack)
+        until(lambda: not gpu.is_running(), within_s=30)
+    a_job_succeeds(stack)
     # Those that began meanwhile are good ones, and stay.
     time.sleep(1)
     assert alive <= processes(worker)
