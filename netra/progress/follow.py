@@ -119,10 +119,7 @@ class Follower:
             came = self._joining.pop(job_id, ())
             if job_id in self.positions:
                 # It was followed before, and still is.
-                for message in came:
-                    self._take(message)
-                if len(came) > self.limit:
-                    self._behind[job_id] = True
+                self._take_kept(job_id, came)
             if job_id not in self.jobs:
                 await self.hub.untune(job_channel(self.tenant_id, job_id), self)
             raise
@@ -134,10 +131,7 @@ class Follower:
             self._queue(missed)
         if missed is None or came is None or self.positions[job_id] < head:
             self._behind[job_id] = True
-        for message in came or ():
-            self._take(message)
-        if came is not None and len(came) > self.limit:
-            self._behind[job_id] = True
+        self._take_kept(job_id, came or ())
         self._wake.set()
         return Joined(position=position, head=head, ahead=ahead)
 
@@ -304,6 +298,13 @@ class Follower:
         else:
             self._behind[message.job_id] = True
         self._wake.set()
+
+    def _take_kept(self, job_id: str, came: Sequence[Message]) -> None:
+        """Queues what was kept while the job was joined."""
+        for message in came:
+            self._take(message)
+        if len(came) > self.limit:
+            self._behind[job_id] = True
 
     def _sent(self, message: Message) -> bool:
         """Whether the client took the message at once; never ahead of what is queued."""
